@@ -1,0 +1,80 @@
+"""Every code a diagnostic can have, with what it means."""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    # Files and syntax
+    "E0101": "a file is not there or cannot be read",
+    "E0102": "a file is not UTF-8 text",
+    "E0103": "a file, its nesting or a number in it is beyond the limits",
+    "E0104": "a file does not say that it is in language 1",
+    "E0105": "the text stops making sense",
+    "E0106": "brackets do not match",
+    "E0107": "a word is reserved for a coming version of the language",
+    "E0108": "an import cannot be found",
+    "E0109": "imports go round",
+    "E0110": "nothing joins two operations",
+    # Names
+    "E0201": "a name is not known",
+    "E0202": "a name is bound or declared twice",
+    "E0203": "a name hides a declaration or a word that is built in",
+    "E0204": "a word of the language is used as a name",
+    "E0205": "a name is used before it is bound",
+    "E0206": "two imports bring the same name",
+    "E0207": "a counter stands where nothing counts",
+    "E0208": "a declaration would contain itself",
+    "E0209": "`earlier` stands outside its group",
+    # Arguments
+    "E0301": "a call has an argument of an unknown name",
+    "E0302": "a call lacks an argument that is required",
+    "E0303": "a call has too many arguments by position",
+    "E0304": "a call has the same argument twice",
+    "E0305": "an argument is of the wrong kind",
+    "E0306": "an option of a set does not take an argument that all are given",
+    "E0307": "a named argument is written with `=`",
+    # Flow and kinds
+    "E0401": "a value, an operation or a number stands where another kind is needed",
+    "E0402": "an operation reads another number of values than flow into it",
+    "E0403": "a name cannot be read inside this repeat",
+    "E0404": "a group or list has no such member, or an impossible number of them",
+    "E0405": "a number must be known before the network is built",
+    "E0406": "a value never reaches the output",
+    # Shapes
+    "E0501": "values that meet differ in shape",
+    "E0502": "a layer cannot read a value of that many dimensions",
+    "E0503": "a size is impossible for a layer",
+    "E0504": "a division leaves a remainder",
+    "E0505": "a shape is not the one that was promised",
+    # Choices, keep, groups and cells
+    "E0601": "a set stands for an operation, or something else for a set",
+    "E0602": "every option is a sink",
+    "E0603": "two options cannot be told apart",
+    "E0604": "a node has nothing to join",
+    "E0605": "a decision stands where no cell is",
+    "E0606": "uses of one cell cannot decide alike",
+    "E0607": "a body keeps twice, or an impossible number of edges",
+    "E0608": "a strength is not known",
+    "E0609": "an edge holds several decisions, so that it has no rank",
+    # Network, repeats, profiles and settings
+    "E0701": "a file has no network, or two",
+    "E0702": "a repeat has an impossible number of steps",
+    "E0703": "a repeat has no such step",
+    "E0704": "two places of a repeat are one step",
+    "E0705": "a profile does not exist, derives from itself or is of the other phase",
+    "E0706": "what is set is neither a setting nor a parameter",
+    "E0707": "a parameter of the network has no value",
+    "E0708": "a size in the network is not that of the data",
+    "E0709": "a setting has a value it cannot have",
+    "E0710": "two profiles have one name",
+    "E0711": "a parameter of the network is named like a setting",
+    "E0712": "`auxiliary` stands outside a network",
+    "E0713": "a profile sets the same thing twice",
+    "E0714": "a `repeat` stands outside a network",
+    "E0715": "a network has two auxiliary outputs",
+    "E0716": "a network has several outputs",
+    # Genotypes
+    "E0801": "a genotype cannot be read",
+    "E0802": "a genotype does not fit the space",
+    # Commands
+    "E0901": "there is no such pipeline",
+}

@@ -1,0 +1,99 @@
+"""What is wrong with a user's file, as data: collected, not thrown one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from dsl.source import Span
+
+LONGEST_NAME = 60
+MOST_NAMES = 2000
+
+
+@dataclass(frozen=True)
+class Label:
+    """A second place that matters, with what to say there."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One fault. `message` states it, in lower case without a full stop; only `help` suggests.
+
+    `span` is None where a fault has no place, as for a file that does not exist.
+    """
+
+    code: str
+    message: str
+    span: Span | None
+    help: str | None = None
+    labels: tuple[Label, ...] = ()
+
+
+class DartsError(Exception):
+    """A user's fault or several. `dsl.render` turns the diagnostics into what a person reads."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(self._lines()))
+
+    def _lines(self) -> Iterator[str]:
+        for diagnostic in self.diagnostics:
+            place = "" if diagnostic.span is None else f"{diagnostic.span}: "
+            suggestion = "" if diagnostic.help is None else f" (help: {diagnostic.help})"
+            yield f"{place}error[{diagnostic.code}]: {diagnostic.message}{suggestion}"
+
+
+def fault(
+    code: str, message: str, span: Span | None, help: str | None = None, *labels: Label
+) -> DartsError:
+    """An error of a single diagnostic, to raise where nothing after it can be trusted."""
+    return DartsError([Diagnostic(code, message, span, help, labels)])
+
+
+class Collector:
+    """Gathers diagnostics in the order of the text; of one kind at one place, the first."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, object], Diagnostic] = {}
+
+    def add(
+        self, code: str, message: str, span: Span | None, help: str | None = None, *labels: Label
+    ) -> None:
+        place = message if span is None else span
+        self._found.setdefault((code, place), Diagnostic(code, message, span, help, labels))
+
+    def extend(self, error: DartsError) -> None:
+        for found in error.diagnostics:
+            self.add(found.code, found.message, found.span, found.help, *found.labels)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_if_any(self) -> None:
+        """Raises:
+        DartsError: when anything was collected.
+        """
+        if self._found:
+            raise DartsError(sorted(self._found.values(), key=_text_order))
+
+
+def _text_order(diagnostic: Diagnostic) -> tuple[str, int]:
+    span = diagnostic.span
+    return ("", 0) if span is None else (span.source.name, span.start)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A help line that names the nearest known name, or None when nothing is near.
+
+    Comparing is slow for long names and for many, where a suggestion would help nobody either.
+    """
+    candidates = sorted(set(known))
+    if len(name) > LONGEST_NAME or len(candidates) > MOST_NAMES:
+        return None
+    near = get_close_matches(name, candidates, n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else None

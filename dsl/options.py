@@ -1,0 +1,145 @@
+"""Sets: options that cannot be told apart, that are all sinks, or that refuse an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from math import prod
+
+from dsl import ast
+from dsl.calls import signature
+from dsl.diagnostics import Collector, Label
+from dsl.limits import MAX_OPTIONS
+from dsl.scope import Scope
+from dsl.source import Source
+
+Scopes = Mapping[Source, Scope]
+
+
+def check_set(options: ast.SetExpr, found: Collector) -> None:
+    """Reports a set of sinks only, and options with equal keys."""
+    if all(item.sink for item in options.items):
+        message = "every option is a sink, so none could be selected"
+        found.add("E0602", message, options.items[0].span)
+    if _least(options) > MAX_OPTIONS:
+        message = f"a set has at most {MAX_OPTIONS} options"
+        found.add("E0103", message, options.span.head(1))
+    first: dict[str, ast.Item] = {}
+    for item in options.items:
+        if item.condition is not None:
+            continue
+        for key in _keys(item):
+            other = first.setdefault(key, item)
+            if other is not item:
+                _report_equal(key, item, other, found)
+                break
+        else:
+            _report_equal_in_loop(item, found)
+
+
+def check_set_call(
+    call: ast.Call, name: str, items: Iterator[ast.Item], scopes: Scopes, found: Collector
+) -> None:
+    """Reports arguments of `choose s(…)` that an option of `s` does not take."""
+    for argument in call.arguments:
+        if argument.name is None:
+            message = f"`{name}` passes its arguments on to every option, so they have names"
+            found.add("E0306", message, argument.span)
+    options = list(items)
+    for argument in call.arguments:
+        refused = (o for o in options if argument.name and not _takes(o, argument.name, scopes))
+        option = next(refused, None)
+        if option is not None:
+            _report_refused(argument, name, call, option, found)
+
+
+def options_of(options: ast.Expr, scopes: Scopes) -> Iterator[ast.Item]:
+    """The options of a set, however often it was renamed."""
+    seen: set[str] = set()
+    while isinstance(options, ast.Name) and options.name not in seen:
+        seen.add(options.name)
+        declaration = scopes[options.span.source].visible.get(options.name)
+        if not isinstance(declaration, ast.SetDecl):
+            return
+        options = declaration.value
+    if isinstance(options, ast.SetExpr):
+        yield from options.items
+
+
+def option_key(value: ast.Expr, replaced: Mapping[str, ast.Expr]) -> str | None:
+    """What an option without a label is called, where that is plain: `sep_conv_3`."""
+    match value:
+        case ast.Name(name=name) if name in replaced:
+            return option_key(replaced[name], {})
+        case ast.Name(name=name):
+            return name
+        case ast.Number() | ast.Flag():
+            return value.span.text
+        case ast.Call(callee=ast.Name(name=name), arguments=arguments):
+            parts = [option_key(a.value, replaced) for a in arguments if a.name is None]
+            named = any(a.name is not None for a in arguments)
+            if not named or None not in parts:
+                known = [part for part in parts if part is not None]
+                return "_".join([name, *known]) if len(known) == len(parts) else None
+    return None
+
+
+def _least(options: ast.SetExpr) -> int:
+    """How many options a set has, as far as lists are written out and nothing is filtered."""
+    lists = (
+        [len(loop.source.items) for loop in item.loops if isinstance(loop.source, ast.ListExpr)]
+        for item in options.items
+        if item.condition is None
+    )
+    return sum(map(prod, lists))
+
+
+def _keys(item: ast.Item) -> list[str]:
+    """The keys of the options that one item stands for; empty where they are not plain."""
+    values = [loop.source.items for loop in item.loops if isinstance(loop.source, ast.ListExpr)]
+    if len(values) < len(item.loops) or prod(map(len, values)) > MAX_OPTIONS:
+        return []
+    names = [loop.name for loop in item.loops]
+    chosen = (dict(zip(names, combination, strict=True)) for combination in product(*values))
+    keys = (item.label or option_key(item.value, replaced) for replaced in chosen)
+    return [key for key in keys if key is not None]
+
+
+def _report_equal(key: str, item: ast.Item, other: ast.Item, found: Collector) -> None:
+    span = item.value.span if item.label is None else item.label_span
+    label = Label(other.value.span if other.label is None else other.label_span, "first here")
+    message = f"two options are called `{key}`"
+    found.add("E0603", message, span, f"`as` gives an option another name: `… as {key}_2`", label)
+
+
+def _report_equal_in_loop(item: ast.Item, found: Collector) -> None:
+    keys = _keys(item)
+    repeated = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+    if repeated is not None:
+        span = item.value.span if item.label is None else item.label_span
+        found.add("E0603", f"two options are called `{repeated}`", span)
+
+
+def _takes(option: ast.Item, name: str, scopes: Scopes) -> bool:
+    """Whether an option takes an argument of that name; True where that cannot be told here."""
+    match option.value:
+        case ast.Name() | ast.Call(callee=ast.Name()):
+            callee = option.value.callee if isinstance(option.value, ast.Call) else option.value
+            assert isinstance(callee, ast.Name)
+            scope = scopes.get(callee.span.source)
+            called = None if scope is None else signature(callee.name, scope.visible)
+            return called is None or name in called.names
+        case ast.Flow() | ast.Number() | ast.Flag():
+            return False
+    return True
+
+
+def _report_refused(
+    argument: ast.Argument, name: str, call: ast.Call, option: ast.Item, found: Collector
+) -> None:
+    value = option.value.callee if isinstance(option.value, ast.Call) else option.value
+    message = (
+        f"`{value.span.text}` has no `{argument.name}`, "
+        f"which `{call.span.text}` gives to every option"
+    )
+    found.add("E0306", message, argument.name_span, None, Label(value.span, "an option of the set"))

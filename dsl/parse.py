@@ -1,0 +1,246 @@
+"""Text to syntax tree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lark
+from lark import Token, Transformer_NonRecursive, v_args
+from lark.tree import Meta
+
+from dsl import ast
+from dsl.grammar import parser
+from dsl.limits import check_text, check_tree
+from dsl.source import Source, Span
+from dsl.syntax_errors import explain
+
+
+def parse(source: Source) -> ast.File:
+    """The syntax tree of a file.
+
+    Raises:
+        DartsError: a single diagnostic for the first place the text stops making sense, or one for
+            every number and name that the grammar takes and the language does not.
+    """
+    check_text(source)
+    try:
+        tree = parser().parse(source.text)
+    except lark.UnexpectedInput as error:
+        raise explain(error, source) from None
+    check_tree(tree, source)
+    return _Builder(source).transform(tree)
+
+
+@v_args(meta=True)
+class _Builder(Transformer_NonRecursive):
+    """Makes a node of every rule; methods bear the names of the grammar's rules and aliases."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(visit_tokens=False)
+        self.source = source
+
+    def span(self, meta: Meta) -> Span:
+        if meta.empty:
+            return Span(self.source, 0, 0)
+        return Span(self.source, meta.start_pos, meta.end_pos)
+
+    def word(self, token: Token) -> ast.Name:
+        return ast.Name(Span(self.source, token.start_pos or 0, token.end_pos or 0), str(token))
+
+    # -- files and declarations
+
+    def start(self, meta: Meta, children: list[Any]) -> ast.File:
+        language, *rest = children
+        imports = tuple(c for c in rest if isinstance(c, ast.Import))
+        declarations = tuple(c for c in rest if not isinstance(c, ast.Import))
+        return ast.File(self.span(meta), language, imports, declarations, self.comment_above(0))
+
+    def language(self, meta: Meta, children: list[Any]) -> int:
+        return int(float(children[0]))
+
+    def import_(self, meta: Meta, children: list[Any]) -> ast.Import:
+        return ast.Import(self.span(meta), tuple(map(str, children[0])))
+
+    def path(self, meta: Meta, children: list[Any]) -> list[Token]:
+        return children
+
+    def set_(self, meta: Meta, children: list[Any]) -> ast.SetDecl:
+        return ast.SetDecl(self.span(meta), self.word(children[0]), children[1])
+
+    def op(self, meta: Meta, children: list[Any]) -> ast.OpDecl:
+        return ast.OpDecl(*self.operation(meta, children))
+
+    def cell(self, meta: Meta, children: list[Any]) -> ast.CellDecl:
+        return ast.CellDecl(*self.operation(meta, children))
+
+    def operation(self, meta: Meta, children: list[Any]) -> tuple[Any, ...]:
+        name, parameters, inputs, body = children
+        comment = self.comment_above(meta.start_pos)
+        return self.span(meta), self.word(name), parameters or (), inputs, body, comment
+
+    def network(self, meta: Meta, children: list[Any]) -> ast.NetworkDecl:
+        parameters, inputs, outputs, body = children
+        return ast.NetworkDecl(self.span(meta), parameters or (), inputs, outputs, body)
+
+    def profile(self, meta: Meta, children: list[Any]) -> ast.ProfileDecl:
+        name, base, *settings = children
+        base = None if base is None else self.word(base)
+        return ast.ProfileDecl(self.span(meta), self.word(name), base, tuple(settings))
+
+    def comment_above(self, offset: int) -> str | None:
+        """The comment that ends on the line before `offset`, or that opens the file at 0."""
+        lines = self.source.lines
+        number = self.source.position(offset)[0] - 1
+        first = last = number
+        if offset == 0:
+            while last < len(lines) and lines[last].startswith("#"):
+                last += 1
+        else:
+            while first > 0 and lines[first - 1].startswith("#"):
+                first -= 1
+        text = " ".join(line.lstrip("#").strip() for line in lines[first:last])
+        return text or None
+
+    def params(self, meta: Meta, children: list[Any]) -> tuple[ast.Parameter, ...]:
+        return tuple(c for c in children if c is not None)
+
+    def param(self, meta: Meta, children: list[Any]) -> ast.Parameter:
+        return ast.Parameter(self.span(meta), str(children[0]), children[1])
+
+    def inputs(self, meta: Meta, children: list[Any]) -> tuple[ast.Input, ...]:
+        return tuple(children)
+
+    outputs = inputs
+
+    def input(self, meta: Meta, children: list[Any]) -> ast.Input:
+        return ast.Input(self.span(meta), self.word(children[0]), children[1])
+
+    output = input
+
+    def shape(self, meta: Meta, children: list[Any]) -> tuple[Any, ...]:
+        return tuple(children)
+
+    def setting(self, meta: Meta, children: list[Any]) -> ast.Setting:
+        name, value = children
+        return ast.Setting(self.span(meta), self.word(name), self.plain(value), value.span)
+
+    def plain(self, value: Any) -> Any:
+        """A setting's value without its syntax."""
+        match value:
+            case ast.ListExpr(items=items):
+                return tuple(map(self.plain, items))
+            case ast.Name(name=name):
+                return name
+        return value.value
+
+    def negative(self, meta: Meta, children: list[Any]) -> ast.Number:
+        return ast.Number(self.span(meta), -_number(children[0]))
+
+    # -- bodies and statements
+
+    def block(self, meta: Meta, children: list[Any]) -> ast.Body:
+        return ast.Body(self.span(meta), tuple(children[:-1]), children[-1])
+
+    def is_(self, meta: Meta, children: list[Any]) -> ast.Body:
+        return ast.Body(self.span(meta), (), children[0])
+
+    def bind(self, meta: Meta, children: list[Any]) -> ast.Bind:
+        *names, value = children
+        return ast.Bind(self.span(meta), tuple(map(self.word, names)), value)
+
+    def group(self, meta: Meta, children: list[Any]) -> ast.Group:
+        name, count, body = children
+        return ast.Group(self.span(meta), self.word(name), count, body)
+
+    def keep(self, meta: Meta, children: list[Any]) -> ast.Keep:
+        count, _, strength = children
+        return ast.Keep(self.span(meta), int(float(count)), *strength)
+
+    def strength(self, meta: Meta, children: list[Any]) -> tuple[str, Span]:
+        return " without ".join(str(c) for c in children if c is not None), self.span(meta)
+
+    def auxiliary(self, meta: Meta, children: list[Any]) -> ast.Auxiliary:
+        return ast.Auxiliary(self.span(meta), children[0])
+
+    # -- expressions
+
+    def when(self, meta: Meta, children: list[Any]) -> ast.When:
+        value, condition, *otherwise = children
+        return ast.When(self.span(meta), value, condition, otherwise[0] if otherwise else None)
+
+    def binary(self, meta: Meta, children: list[Any]) -> ast.Binary:
+        left, operator, right = children
+        return ast.Binary(self.span(meta), str(operator), left, right)
+
+    def unary(self, meta: Meta, children: list[Any]) -> ast.Unary:
+        return ast.Unary(self.span(meta), str(children[0]), children[1])
+
+    def flow(self, meta: Meta, children: list[Any]) -> ast.Flow:
+        return ast.Flow(self.span(meta), tuple(children))
+
+    def each(self, meta: Meta, children: list[Any]) -> ast.Each:
+        return ast.Each(self.span(meta), children[0], tuple(children[1:]))
+
+    def choose(self, meta: Meta, children: list[Any]) -> ast.Choose:
+        return ast.Choose(self.span(meta), children[0])
+
+    def repeat(self, meta: Meta, children: list[Any]) -> ast.Repeat:
+        count, body, *exceptions = children
+        return ast.Repeat(self.span(meta), count, body, tuple(exceptions))
+
+    def at(self, meta: Meta, children: list[Any]) -> ast.At:
+        return ast.At(self.span(meta), tuple(children[:-1]), children[-1])
+
+    def call(self, meta: Meta, children: list[Any]) -> ast.Call:
+        callee, *arguments = (c for c in children if c is not None)
+        wrapped = (
+            a if isinstance(a, ast.Argument) else ast.Argument(a.span, None, a) for a in arguments
+        )
+        return ast.Call(self.span(meta), callee, tuple(wrapped))
+
+    def named(self, meta: Meta, children: list[Any]) -> ast.Argument:
+        return ast.Argument(self.span(meta), str(children[0]), children[1])
+
+    def index(self, meta: Meta, children: list[Any]) -> ast.Index:
+        return ast.Index(self.span(meta), *children)
+
+    def name(self, meta: Meta, children: list[Any]) -> ast.Name:
+        return self.word(children[0])
+
+    def number(self, meta: Meta, children: list[Any]) -> ast.Number:
+        return ast.Number(self.span(meta), _number(children[0]))
+
+    def flag(self, meta: Meta, children: list[Any]) -> ast.Flag:
+        return ast.Flag(self.span(meta), children[0] == "yes")
+
+    def earlier(self, meta: Meta, children: list[Any]) -> ast.Earlier:
+        return ast.Earlier(self.span(meta), str(children[0]))
+
+    def parenthesised(self, meta: Meta, children: list[Any]) -> ast.Expr:
+        return children[0]
+
+    def list_(self, meta: Meta, children: list[Any]) -> ast.ListExpr:
+        return ast.ListExpr(self.span(meta), tuple(c for c in children if c is not None))
+
+    values = list_
+
+    def set_literal(self, meta: Meta, children: list[Any]) -> ast.SetExpr:
+        return ast.SetExpr(self.span(meta), tuple(c for c in children if c is not None))
+
+    def item(self, meta: Meta, children: list[Any]) -> ast.Item:
+        sink, value, *loops, condition, label = children
+        return ast.Item(self.span(meta), value, sink is not None, tuple(loops), condition, label)
+
+    def for_(self, meta: Meta, children: list[Any]) -> ast.For:
+        name = self.word(children[0])
+        return ast.For(self.span(meta), name.name, children[1], name.span)
+
+    def if_(self, meta: Meta, children: list[Any]) -> ast.Expr:
+        return children[0]
+
+    def as_(self, meta: Meta, children: list[Any]) -> str:
+        return str(children[0])
+
+
+def _number(token: Token) -> int | float:
+    return int(token) if token.isdecimal() else float(token)

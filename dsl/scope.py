@@ -1,0 +1,126 @@
+"""What the declarations of a file can see: their own file's and those of its imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dsl import ast
+from dsl.diagnostics import Collector, Label
+from dsl.graph import cycles
+from dsl.source import Span
+from dsl.vocabulary import BUILT_IN, COUNTERS, JOINS, LAYERS
+
+Named = ast.SetDecl | ast.OpDecl | ast.CellDecl
+"""Declarations that other declarations call by name."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import brings; None when the file cannot be used."""
+
+    name: str
+    span: Span
+    declarations: Mapping[str, Named] | None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """`own` are a file's declarations, `visible` those and what it imports.
+
+    `complete` is False when an import failed: then an unknown name is no fault of this file.
+    """
+
+    own: Mapping[str, Named]
+    visible: Mapping[str, Named]
+    complete: bool
+
+
+def scope_of(file: ast.File, imports: list[Imported], found: Collector) -> Scope:
+    """Collects what is visible in `file`, and reports names that mean two things."""
+    visible: dict[str, Named] = {}
+    origin: dict[str, Imported] = {}
+    for imported in imports:
+        for name, declaration in (imported.declarations or {}).items():
+            if name not in visible:
+                visible[name], origin[name] = declaration, imported
+            elif visible[name] is not declaration:
+                _report_both(name, origin[name], imported, found)
+    _report_repeated(imports, found)
+    own: dict[str, Named] = {}
+    for node in file.declarations:
+        if not isinstance(node, ast.SetDecl | ast.OpDecl | ast.CellDecl):
+            continue
+        if _is_new(node, own, visible, origin, found):
+            own[node.name.name] = node
+    scope = Scope(own, visible | own, all(i.declarations is not None for i in imports))
+    _report_recursion(own, found)
+    return scope
+
+
+def kind_of(node: ast.Node) -> str:
+    """What a declaration is, with its article."""
+    return {ast.SetDecl: "a set", ast.OpDecl: "an op", ast.CellDecl: "a cell"}[type(node)]
+
+
+def kind_of_built_in(name: str) -> str:
+    if name in LAYERS:
+        return "a layer"
+    if name in COUNTERS:
+        return "a counter"
+    return "a join" if name in JOINS else "a word"
+
+
+def _is_new(
+    declaration: Named,
+    own: Mapping[str, Named],
+    imported: Mapping[str, Named],
+    origin: Mapping[str, Imported],
+    found: Collector,
+) -> bool:
+    name, span = declaration.name.name, declaration.name.span
+    one_meaning = "a name means one thing in a file"
+    if name in own:
+        label = Label(own[name].name.span, "first declared here")
+        found.add("E0202", f"`{name}` is already declared", span, "choose another name", label)
+    elif name in imported:
+        kind = f"{kind_of(imported[name])} of `{origin[name].name}`"
+        label = Label(imported[name].name.span, "declared here")
+        found.add("E0203", f"`{name}` is {kind}; {one_meaning}", span, "choose another name", label)
+    elif name in BUILT_IN or name == "_":
+        kind = "a pattern's word" if name == "_" else kind_of_built_in(name)
+        message = f"`{name}` is {kind} of the language; {one_meaning}"
+        found.add("E0203", message, span, "choose another name")
+    else:
+        return True
+    return False
+
+
+def _report_both(name: str, first: Imported, second: Imported, found: Collector) -> None:
+    label = Label(first.span, "the first comes from here")
+    message = f"`{name}` comes from both `{first.name}` and `{second.name}`"
+    found.add("E0206", message, second.span, None, label)
+
+
+def _report_repeated(imports: list[Imported], found: Collector) -> None:
+    first: dict[str, Imported] = {}
+    for imported in imports:
+        if imported.name in first:
+            label = Label(first[imported.name].span, "first imported here")
+            message = f"`{imported.name}` is already imported"
+            found.add("E0206", message, imported.span, "remove this line", label)
+        first.setdefault(imported.name, imported)
+
+
+def _report_recursion(own: Mapping[str, Named], found: Collector) -> None:
+    mentions = {name: _mentioned(declaration) for name, declaration in own.items()}
+    for cycle in cycles(mentions):
+        way = ", ".join(f"`{name}`" for name in [*cycle, cycle[0]])
+        first, *others = (own[name].name.span for name in cycle)
+        labels = [Label(span, "on the way round") for span in others]
+        found.add("E0208", f"`{cycle[0]}` would contain itself: {way}", first, None, *labels)
+
+
+def _mentioned(declaration: Named) -> list[str]:
+    below = (child.walk() for child in declaration.children() if child is not declaration.name)
+    return [node.name for nodes in below for node in nodes if isinstance(node, ast.Name)]

@@ -1,0 +1,99 @@
+"""What a profile may set for the runtime: names, kinds, ranges and defaults, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from math import isfinite
+from typing import Any
+
+Value = int | float | bool | str | tuple[int | float | bool | str, ...]
+
+
+def whole(default: int, at_least: int, doc: str) -> Any:
+    return field(default=default, metadata={"kind": "whole", "at_least": at_least, "doc": doc})
+
+
+def number(default: float, at_least: float, doc: str, at_most: float = float("inf")) -> Any:
+    bounds = {"at_least": at_least, "at_most": at_most}
+    return field(default=default, metadata={"kind": "number", **bounds, "doc": doc})
+
+
+def flag(default: bool, doc: str) -> Any:
+    return field(default=default, metadata={"kind": "flag", "doc": doc})
+
+
+def word(default: str, doc: str, *choices: str) -> Any:
+    return field(default=default, metadata={"kind": "word", "choices": choices, "doc": doc})
+
+
+def pair(default: tuple[float, float], doc: str) -> Any:
+    return field(default=default, metadata={"kind": "pair", "doc": doc})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The runtime's settings with the values a profile gives them."""
+
+    data: str = word("cifar10", "the data set used when the command names none")
+    subset: int = whole(0, 0, "training images used, drawn once by the seed; 0 is all of them")
+    crop: int = whole(0, 0, "random crops after padding by so many pixels")
+    flip: bool = flag(False, "random horizontal flips")
+    cutout: int = whole(0, 0, "the side of the square that cutout blanks; 0 is none")
+
+    epochs: int = whole(50, 1, "passes over the training half")
+    batch: int = whole(64, 1, "images in a batch")
+    optimiser: str = word("sgd", "what trains the weights", "sgd")
+    lr: float = number(0.025, 0, "learning rate of the weights in the first epoch")
+    lr_end: float = number(0.0, 0, "learning rate at the end of the cosine")
+    momentum: float = number(0.9, 0, "momentum of the weights' optimiser", at_most=1)
+    decay: float = number(3e-4, 0, "weight decay of the weights")
+    clip: float = number(5.0, 0, "largest norm of the weights' gradient; 0 clips nothing")
+
+    alpha_optimiser: str = word("adam", "what trains the alphas", "adam")
+    alpha_lr: float = number(3e-4, 0, "learning rate of the alphas")
+    alpha_betas: tuple[float, float] = pair((0.5, 0.999), "Adam's two betas for the alphas")
+    alpha_decay: float = number(1e-3, 0, "weight decay of the alphas")
+
+    drop_path: float = number(0.0, 0, "probability of dropping an edge, in the end", at_most=1)
+    auxiliary_weight: float = number(0.0, 0, "weight of the auxiliary loss; 0 builds no head")
+
+
+SETTINGS: dict[str, Field[Any]] = {f.name: f for f in fields(Settings)}
+
+
+def settings_from(values: Mapping[str, Value]) -> Settings:
+    """The settings among a profile's values; network parameters are left out."""
+    return Settings(**{name: values[name] for name in SETTINGS if name in values})  # type: ignore[arg-type]
+
+
+def complaint(name: str, value: Value) -> str | None:
+    """What is wrong with a value for setting `name`, in words that follow its name, or None."""
+    about = SETTINGS[name].metadata
+    at_least, at_most = about.get("at_least", 0), about.get("at_most", float("inf"))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    match about["kind"]:
+        case "whole" if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+            return f"is a whole number of at least {at_least}"
+        case "number" if not is_number or not at_least <= value <= at_most:
+            return f"is a number of at least {at_least}" + (
+                f" and at most {at_most}" if at_most != float("inf") else ""
+            )
+        case "flag" if not isinstance(value, bool):
+            return "is `yes` or `no`"
+        case "pair" if not _is_pair(value):
+            return "is a pair of numbers from 0 to 1, as in `(0.5, 0.999)`"
+        case "word" if not isinstance(value, str):
+            return "is a word"
+        case "word" if about["choices"] and value not in about["choices"]:
+            return "is one of " + ", ".join(f"`{c}`" for c in about["choices"])
+    return None
+
+
+def _is_pair(value: Value) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+        and all(0 <= v < 1 for v in value)  # type: ignore[operator]
+    )

@@ -1,0 +1,49 @@
+"""A file whose every name is resolved: what the compiler lowers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dsl import ast
+from dsl.settings import Value
+from dsl.source import Source, Span
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A profile's value for one name, and where it was written (None: outside the file)."""
+
+    value: Value
+    span: Span | None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile with its bases merged in.
+
+    `phase` is "search" or "final"; None for an overlay, which is laid over either.
+    """
+
+    name: str
+    phase: str | None
+    entries: Mapping[str, Entry]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A resolved program: the declarations seen in each of its files, its network, its profiles."""
+
+    source: Source
+    file: ast.File
+    scopes: Mapping[Source, Mapping[str, ast.Declaration]]
+    network: ast.NetworkDecl | None
+    profiles: Mapping[str, Profile]
+
+    @property
+    def name(self) -> str:
+        return "space" if self.source.path is None else self.source.path.stem
+
+    def scope(self, node: ast.Node) -> Mapping[str, ast.Declaration]:
+        """The sets, ops and cells that are visible where `node` stands, by name."""
+        return self.scopes[node.span.source]
