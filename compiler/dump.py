@@ -1,0 +1,109 @@
+"""The IR as text: every declared region with its values, their shapes and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from compiler.expr import show
+from compiler.ir import (
+    Arguments,
+    Call,
+    Choice,
+    Dims,
+    Inline,
+    Input,
+    Join,
+    Layer,
+    Node,
+    Program,
+    Region,
+    Repeat,
+    Select,
+    Tap,
+)
+
+
+def dump(program: Program) -> str:
+    """A program's regions, each after those it uses."""
+    values = ", ".join(f"{name} = {value}" for name, value in program.values.items())
+    lines = [f"# {program.name}, phase {program.phase}: {values}"]
+    for region in program.regions():
+        if not region.is_branch:
+            lines += ["", *_region(region, "")]
+    return "\n".join(lines) + "\n"
+
+
+def _region(region: Region, pad: str) -> Iterator[str]:
+    parameters = ", ".join(
+        name if default is None else f"{name} = {show(default)}"
+        for name, default in region.parameters.items()
+    )
+    inputs = ", ".join(f"{n.name}{_shape(n.shape)}" for _, n in region.inputs)
+    yield f"{pad}{region.kind} {region.name}({parameters}) from {inputs}"
+    yield from _body(region, pad + "    ")
+    for option in region.options:
+        sink = "sink " if option.sink else ""
+        yield f"{pad}    option {sink}{option.label}"
+        yield from _body(option.body, pad + "        ")
+    if region.keep is not None:
+        yield f"{pad}    keep {region.keep.count} per node by {region.keep.strength}"
+
+
+def _body(region: Region, pad: str) -> Iterator[str]:
+    for number, node in region.nodes():
+        if isinstance(node, Input):
+            continue
+        reads = ", ".join(f"%{o}" for o in node.operands)
+        bound = f" {node.bound}" if node.bound else ""
+        place = f"  # {node.span}" if node.span is not None else ""
+        yield f"{pad}%{number}{bound} = {_what(node)} <- {reads} : {_shape(node.shape)}{place}"
+        for title, inner in _inside(node):
+            yield f"{pad}    {title}"
+            yield from _body(inner, pad + "        ")
+    outputs = [*region.outputs, *region.auxiliary]
+    yield f"{pad}return " + ", ".join(f"%{o}" for o in outputs)
+
+
+def _what(node: Node) -> str:
+    match node:
+        case Layer():
+            return node.layer + _arguments(node.arguments)
+        case Call():
+            return f"{node.region.name}{_arguments(node.arguments)}"
+        case Choice():
+            return f"choose {node.region.name}{_arguments(node.arguments)} as `{node.decision}`"
+        case Inline():
+            return "flow"
+        case Select():
+            return f"when {show(node.condition)}"
+        case Join():
+            return node.how
+        case Repeat():
+            return f"repeat {show(node.count)} over {', '.join(node.window)}"
+        case Tap():
+            return f"step {show(node.index)}"
+    return type(node).__name__
+
+
+def _inside(node: Any) -> Iterator[tuple[str, Region]]:
+    match node:
+        case Inline():
+            yield "steps", node.region
+        case Select():
+            yield "then", node.then
+            yield "else", node.otherwise
+        case Choice() if node.region.is_branch:
+            yield from ((f"option {o.label}", o.body) for o in node.region.options)
+        case Repeat():
+            for step in node.steps:
+                places = ", ".join(map(show, step.places or ()))
+                yield f"at {places}" if places else "step", step.body
+
+
+def _arguments(arguments: Arguments) -> str:
+    return f"({', '.join(f'{n}: {show(v)}' for n, v in arguments)})" if arguments else ""
+
+
+def _shape(shape: Dims) -> str:
+    return f"[{', '.join(map(show, shape))}]"

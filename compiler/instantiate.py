@@ -1,0 +1,374 @@
+"""Walks a program with numbers in place of its symbols: shapes, weights, and what is impossible.
+
+Every region is walked once for every different set of arguments and input shapes. This is where a
+file's faults of size come out, each reported at the innermost place in the file itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler import layers
+from compiler.expr import Expr, InexactDivision, Plain, evaluate, show
+from compiler.ir import (
+    Arguments,
+    Call,
+    Choice,
+    Inline,
+    Input,
+    Join,
+    Layer,
+    Node,
+    Program,
+    Region,
+    Repeat,
+    Select,
+    Step,
+    Tap,
+)
+from compiler.layers import dimensions
+from dsl.diagnostics import Collector, DartsError, Label, fault
+from dsl.source import Span
+
+Sizes = tuple[int, ...]
+MOST_STEPS = 10_000
+MOST_STEPS_IN_ALL = 100_000
+
+
+@dataclass
+class Instance:
+    """What walking a region with numbers gave."""
+
+    shapes: dict[int, Sizes | None]
+    output: Sizes | None
+    weights: int
+
+
+@dataclass
+class Facts:
+    """What holds in a whole program."""
+
+    weights: int
+    """How many trained numbers there are, auxiliary heads left out."""
+    output: Sizes | None
+    inexact: set[Expr]
+    """Divisions that are rounded up somewhere."""
+    uses: dict[str, set[tuple[tuple[str, Any], ...]]] = field(default_factory=dict)
+    """By region name, the values its symbols take."""
+
+
+def instantiate(program: Program) -> Facts:
+    """The facts about a program at the values of its parameters.
+
+    Raises:
+        DartsError: with every fault of size.
+    """
+    walker = _Walker(program)
+    network = program.network
+    try:
+        env = dict(program.values)
+        shapes = [
+            tuple(walker.value(size, env, node) for size in node.shape)
+            for _, node in network.inputs
+        ]
+        instance = walker.region(network, env, shapes)
+        if instance.output is not None:
+            walker.promise(network, env, instance.output)
+    except DartsError as error:
+        walker.collector.extend(error)
+        instance = Instance({}, None, 0)
+    walker.collector.raise_if_any()
+    return Facts(instance.weights, instance.output, walker.inexact, walker.uses)
+
+
+class _Walker:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.main = program.network.span.source if program.network.span else None
+        self.collector = Collector()
+        self.inexact: set[Expr] = set()
+        self.uses: dict[str, set[tuple[tuple[str, Any], ...]]] = {}
+        self.known: dict[Any, Instance] = {}
+        self.stack: list[Span] = []
+        self.calls: list[tuple[str, Sizes]] = []
+        self.outputs: dict[int, list[Sizes]] = {}
+        self.steps = 0
+
+    def region(self, region: Region, env: Mapping[str, Plain], shapes: list[Any]) -> Instance:
+        key = (id(region), tuple(sorted(env.items())), tuple(shapes))
+        if key not in self.known:
+            if not region.is_branch:
+                self.uses.setdefault(region.name, set()).add(tuple(sorted(env.items())))
+            self.known[key] = self.walk(region, dict(env), shapes)
+        return self.known[key]
+
+    def walk(self, region: Region, env: dict[str, Plain], shapes: list[Any]) -> Instance:
+        found: dict[int, Sizes | None] = {}
+        weights = 0
+        heads = region.heads()
+        given = iter(shapes)
+        for number, node in region.nodes():
+            if isinstance(node, Input):
+                found[number] = self.input(node, env, next(given))
+                continue
+            operands = [found[o] for o in node.operands]
+            found[number] = None
+            if any(o is None for o in operands):
+                continue
+            try:
+                found[number], more = self.node(region, node, env, operands)
+                weights += more * (number not in heads)
+            except DartsError as error:
+                self.collector.extend(error)
+            else:
+                self.agree(node, env, found[number])
+        return Instance(found, found[region.outputs[0]], weights)
+
+    def agree(self, node: Node, env: dict[str, Plain], found: Sizes | None) -> None:
+        """The symbolic shape of a value and the one found must be the same."""
+        if found is None:
+            return
+        if isinstance(node, Repeat | Tap):
+            env.update({s.name: n for s, n in zip(node.shape, found, strict=True)})  # type: ignore[attr-defined]
+        symbolic = tuple(evaluate(size, env, self.inexact) for size in node.shape)
+        if symbolic != found:
+            raise AssertionError(f"{node} has shape {found}, inferred as {symbolic}")
+
+    def promise(self, network: Region, env: dict[str, Plain], output: Sizes) -> None:
+        """The network must give the shape that its `to` says."""
+        wanted = [
+            None if size is None else self.value(size, env, network.output)
+            for size in network.promise
+        ]
+        fits = len(wanted) == len(output) and all(
+            size in (None, given) for size, given in zip(wanted, output, strict=False)
+        )
+        if not fits:
+            promised = " x ".join("_" if size is None else str(size) for size in wanted)
+            self.collector.add(
+                "E0505",
+                f"the network gives {dimensions(output)}, but promises {promised}",
+                network.output.span or network.span,
+            )
+
+    def input(self, node: Input, env: dict[str, Plain], shape: Sizes) -> Sizes | None:
+        for demand, size in zip(node.demands, shape, strict=False):
+            if demand is not None:
+                wanted = self.value(demand, env, node)
+                if wanted != size:
+                    name = node.bound
+                    self.collector.extend(
+                        self.fault(
+                            "E0505", f"`{name}` must have {wanted} here, it has {size}", node.span
+                        )
+                    )
+                    return None
+        return shape
+
+    def node(
+        self, region: Region, node: Node, env: dict[str, Plain], operands: list[Any]
+    ) -> tuple[Any, int]:
+        match node:
+            case Layer():
+                return self.layer(node, env, operands[0])
+            case Join():
+                return self.join(node, operands), 0
+            case Call():
+                inner = self.called(node.region, node.arguments, env, operands, node)
+                return inner.output, inner.weights
+            case Inline():
+                inner = self.entered(node.region, env, operands, node.span)
+                return inner.output, inner.weights
+            case Select():
+                taken = node.then if self.value(node.condition, env, node) else node.otherwise
+                inner = self.entered(taken, env, operands, node.span)
+                return inner.output, inner.weights
+            case Choice():
+                return self.choice(node, env, operands)
+            case Repeat():
+                return self.repeat(node, env, operands)
+            case Tap():
+                outputs = self.outputs[id(region.node(node.operands[0]))]
+                return self.tap(node, env, outputs), 0
+        raise TypeError(f"no shape for {type(node).__name__}")
+
+    def layer(self, node: Layer, env: dict[str, Plain], shape: Sizes) -> tuple[Sizes, int]:
+        arguments = {n: self.value(v, env, node) for n, v in node.arguments}
+        complaint = layers.complaint(node.layer, shape, arguments)
+        if complaint is not None:
+            raise self.fault(
+                "E0503", f"`{node.layer}` on {dimensions(shape)}: {complaint}", node.span
+            )
+        out = layers.out_shape(node.layer, shape, arguments)
+        return out, layers.weights(node.layer, shape, arguments)
+
+    def join(self, node: Join, operands: list[Sizes]) -> Sizes:
+        first = operands[0]
+        for operand in operands[1:]:
+            same = operand[1:] == first[1:] if node.how == "concat" else operand == first
+            if not same:
+                raise self.fault(
+                    "E0501",
+                    f"`{node.how}` joins values of different shape: {dimensions(first)} and "
+                    f"{dimensions(operand)}",
+                    node.span,
+                    _advice(first, operand),
+                )
+        if node.how == "concat":
+            return (sum(o[0] for o in operands), *first[1:])
+        return first
+
+    def choice(self, node: Choice, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
+        inner = self.bound(node.region, node.arguments, env, operands, node)
+        first: tuple[str, Sizes] | None = None
+        weights = 0
+        for option in node.region.options:
+            instance = self.entered(option.body, inner, operands, node.span)
+            weights += instance.weights
+            if instance.output is None:
+                return None, weights
+            if first is None:
+                first = option.label, instance.output
+            elif instance.output != first[1]:
+                raise self.fault(
+                    "E0501",
+                    f"the options differ: `{first[0]}` gives {dimensions(first[1])}, "
+                    f"`{option.label}` {dimensions(instance.output)}",
+                    option.body.span or node.span,
+                    "options of one choice give the same shape",
+                )
+        assert first is not None
+        return first[1], weights
+
+    def repeat(self, node: Repeat, env: dict[str, Plain], window: list[Any]) -> tuple[Any, int]:
+        count = self.value(node.count, env, node)
+        if not isinstance(count, int) or not 1 <= count <= MOST_STEPS:
+            raise self.fault(
+                "E0702", f"a repeat has 1 to {MOST_STEPS} steps, this is {count}", node.span
+            )
+        self.steps += count
+        if self.steps > MOST_STEPS_IN_ALL:
+            raise self.fault(
+                "E0702", f"repeats come to more than {MOST_STEPS_IN_ALL} steps in all", node.span
+            )
+        places = self.places(node, env, count)
+        weights, stage = 0, 0
+        outputs = []
+        for index in range(count):
+            step = places.get(index, node.steps[0])
+            stage += index in places
+            inner = {**env, "step": index, "stage": stage}
+            for name, shape in zip(node.window, window, strict=True):
+                inner.update({f"{name}_{d}": n for d, n in zip("chw", shape, strict=False)})
+            reads = len(step.body.inputs)
+            instance = self.entered(step.body, inner, window[len(window) - reads :], None)
+            weights += instance.weights
+            if instance.output is None:
+                return None, weights
+            outputs.append(instance.output)
+            window = [*window[1:], instance.output]
+        self.outputs[id(node)] = outputs
+        return outputs[-1], weights
+
+    def places(self, node: Repeat, env: dict[str, Plain], count: int) -> dict[int, Step]:
+        found: dict[int, Step] = {}
+        for step in node.steps[1:]:
+            for place in step.places or ():
+                index = self.value(place, env, node)
+                span = getattr(place, "span", None) or node.span
+                if not isinstance(index, int) or not 0 <= index < count:
+                    raise self.fault(
+                        "E0703", f"step {index} of a repeat of {count} steps", span,
+                        f"steps are numbered from 0 to {count - 1}",
+                    )  # fmt: skip
+                if found.get(index, step) is not step:
+                    raise self.fault(
+                        "E0704", f"two `at` of this repeat name step {index}", span,
+                        "a longer repeat, or other places",
+                    )  # fmt: skip
+                found[index] = step
+        return found
+
+    def tap(self, node: Tap, env: dict[str, Plain], outputs: list[Sizes]) -> Sizes:
+        index = self.value(node.index, env, node)
+        if not isinstance(index, int) or not -len(outputs) <= index < len(outputs):
+            raise self.fault(
+                "E0703", f"step {index} of a repeat of {len(outputs)} steps", node.span
+            )
+        return outputs[index]
+
+    # -- environments
+
+    def called(
+        self,
+        region: Region,
+        arguments: Arguments,
+        env: dict[str, Plain],
+        operands: list[Any],
+        node: Node,
+    ) -> Instance:
+        inner = self.bound(region, arguments, env, operands, node)
+        self.calls.append((region.name, operands[0]))
+        try:
+            return self.entered(region, inner, operands, node.span)
+        finally:
+            self.calls.pop()
+
+    def bound(
+        self,
+        region: Region,
+        arguments: Arguments,
+        env: dict[str, Plain],
+        operands: list[Any],
+        node: Node,
+    ) -> dict[str, Plain]:
+        if region.is_branch:
+            return env
+        values = tuple((n, self.value(v, env, node)) for n, v in arguments)
+        return region.bind(values, operands)
+
+    def entered(
+        self, region: Region, env: Mapping[str, Plain], shapes: list[Any], span: Span | None
+    ) -> Instance:
+        if span is not None:
+            self.stack.append(span)
+        try:
+            return self.region(region, env, shapes)
+        finally:
+            if span is not None:
+                self.stack.pop()
+
+    def value(self, expr: Expr, env: Mapping[str, Plain], node: Node) -> Any:
+        try:
+            return evaluate(expr, env, self.inexact)
+        except InexactDivision as error:
+            span = error.division.span or node.span
+            raise self.fault("E0504", str(error), span, "`//` rounds down") from None
+        except ZeroDivisionError:
+            raise self.fault("E0504", "this divides by zero", node.span) from None
+        except (TypeError, OverflowError) as error:
+            raise self.fault("E0401", f"`{show(expr)}` has no value: {error}", node.span) from None
+
+    def fault(
+        self, code: str, message: str, span: Span | None, help: str | None = None
+    ) -> DartsError:
+        """A diagnostic at the innermost use in the user's own file; others become labels."""
+        places = [*self.stack, *([span] if span else [])]
+        own = [s for s in places if s.source is self.main]
+        if span is None or span.source is self.main or not own:
+            return fault(code, message, span, help)
+        name, shape = self.calls[-1] if self.calls else ("this", ())
+        if any(size % 2 for size in shape[1:]):
+            message = f"`{name}` cannot halve {dimensions(shape)}: {message}"
+            help = "sizes that are even wherever the network halves them"
+        else:
+            message = f"`{name}` on {dimensions(shape)}: {message}"
+        return fault(code, message, own[-1], help, Label(span, "here"))
+
+
+def _advice(first: Sizes, second: Sizes) -> str:
+    if first[1:] != second[1:]:
+        return "give the larger one a stride"
+    return "bring them to one width first"

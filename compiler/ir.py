@@ -1,0 +1,386 @@
+"""The IR: a search space, or a final model, as a hierarchy of graphs.
+
+A `Region` is a DAG over values, held in a networkx graph in the order of the program. Every
+operation, cell and network is one region, defined once over symbols (its parameters, the sizes of
+its inputs) and instantiated by `Call` nodes with its arguments. Search network and final model are
+the same IR; in the first a decision is an explicit `Choice`, in the second there is none left.
+
+Regions come in two sorts. A *declared* one (op, cell, network, set, step) has symbols of its own,
+which a call binds. A *branch* (one side of a `Select`, one option of a set, a flow that makes one
+module) stands inside another and reads the symbols of that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+import networkx as nx
+
+from compiler.expr import Expr, Symbol, substitute
+from dsl.source import Span
+
+Dims = tuple[Expr, ...]
+Arguments = tuple[tuple[str, Expr], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A value. `operands` are the numbers of the values it reads, in order.
+
+    `name` is the attribute its module gets; `bound` the name that the file gives the value.
+    """
+
+    operands: tuple[int, ...] = ()
+    shape: Dims
+    span: Span | None = field(default=None, compare=False, repr=False)
+    name: str = ""
+    bound: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Node):
+    """An input; `demands` are sizes that the file's pattern requires, None where it binds them."""
+
+    demands: tuple[Expr | None, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer(Node):
+    layer: str
+    arguments: Arguments = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Node):
+    """An instance of a declared region."""
+
+    region: Region
+    arguments: Arguments = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inline(Node):
+    """A branch applied to one value: a flow of several stateful layers that makes one module."""
+
+    region: Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Node):
+    """An open decision between the options of a set region, as a mixture of all of them."""
+
+    region: Region
+    arguments: Arguments = ()
+    decision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Select(Node):
+    """A branch taken by a condition that is known when the network is built."""
+
+    condition: Expr
+    then: Region
+    otherwise: Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join(Node):
+    """`sum`, `mean` or `concat` of values."""
+
+    how: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a repeat does at `places`, or at all others where that is None."""
+
+    places: tuple[Expr, ...] | None
+    body: Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat(Node):
+    """A stack: each step reads the last values of a window and appends its own.
+
+    `operands` are the first window; its members are called `window` inside. The value is the last
+    step's output. Step bodies read `step`, `stage` and the sizes of the window's members as
+    symbols.
+    """
+
+    count: Expr
+    steps: tuple[Step, ...]
+    window: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tap(Node):
+    """The output of step `index` of the repeat it reads."""
+
+    index: Expr
+
+
+class Form(Enum):
+    """How a region is written as a module."""
+
+    EMPTY = "the identity"
+    SINGLE = "one module"
+    CHAIN = "modules one after another"
+    GRAPH = "a class with a forward of its own"
+
+
+@dataclass(frozen=True)
+class Option:
+    """`idle` options count in the mixture's weights but are not computed."""
+
+    label: str
+    sink: bool
+    body: Region
+    idle: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice of a kind: its path, the edge it stands on, and its options."""
+
+    path: str
+    node: str | None
+    source: str | None
+    options: tuple[tuple[str, bool], ...]
+    """Label and whether it is a sink, in the order of the file."""
+
+    @property
+    def selectable(self) -> tuple[str, ...]:
+        return tuple(label for label, sink in self.options if not sink)
+
+
+@dataclass(frozen=True)
+class Keep:
+    count: int
+    strength: str
+
+
+@dataclass(eq=False)
+class Region:
+    """A DAG of values with its symbols. Filled by `compiler.lowering.body.Body`."""
+
+    name: str
+    kind: str
+    parameters: dict[str, Expr | None] = field(default_factory=dict)
+    """Number parameters with their defaults; those fixed for every use are folded away."""
+    graph: nx.DiGraph = field(default_factory=nx.DiGraph, repr=False)
+    outputs: tuple[int, ...] = ()
+    options: tuple[Option, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    keep: Keep | None = None
+    sources: tuple[str, ...] = ()
+    """The values that edges with choices may leave, in the order of the program."""
+    auxiliary: tuple[int, ...] = ()
+    kernels: set[str] = field(default_factory=set, repr=False)
+    """Symbols taken to be odd, since windows of that size are padded automatically."""
+    promise: tuple[Expr | None, ...] = ()
+    """The shape that a network says it gives, None for a size it leaves open."""
+    order: tuple[int, int] = (0, 0)
+    """Where the declaration stands: the number of its file, and the place in it."""
+    decided: tuple[str, ...] = ()
+    """In a final model, what a kind decided, in the language's own words."""
+    header: str = ""
+    comment: str | None = None
+    span: Span | None = field(default=None, repr=False)
+
+    # -- reading
+
+    def node(self, number: int) -> Any:
+        return self.graph.nodes[number]["node"]
+
+    def nodes(self) -> Iterator[tuple[int, Any]]:
+        """Numbers and nodes in the order of the program, which is topological."""
+        for number in sorted(self.graph):
+            yield number, self.graph.nodes[number]["node"]
+
+    @property
+    def inputs(self) -> list[tuple[int, Input]]:
+        return [(i, n) for i, n in self.nodes() if isinstance(n, Input)]
+
+    @property
+    def output(self) -> Any:
+        """The node of the only output."""
+        return self.node(self.outputs[0])
+
+    @property
+    def is_branch(self) -> bool:
+        return self.kind == "branch"
+
+    @property
+    def form(self) -> Form:
+        if self.kind in ("cell", "network"):
+            return Form.GRAPH
+        inputs = [i for i, _ in self.inputs]
+        rest = [(i, n) for i, n in self.nodes() if not isinstance(n, Input)]
+        if len(inputs) != 1 or len(self.outputs) != 1:
+            return Form.GRAPH
+        previous = inputs[0]
+        for number, node in rest:
+            if node.operands != (previous,) or not isinstance(node, Layer | Call | Select | Inline):
+                return Form.GRAPH
+            if isinstance(node, Call) and is_open(node.region):
+                return Form.GRAPH
+            previous = number
+        if self.outputs[0] != previous:
+            return Form.GRAPH
+        return [Form.EMPTY, Form.SINGLE, Form.CHAIN][min(len(rest), 2)]
+
+    def path(self, number: int) -> str:
+        """The attribute path, inside this region's module, of a node's module ("" for itself)."""
+        form = self.form
+        if form is Form.SINGLE:
+            return ""
+        if form is Form.CHAIN:
+            first = self.inputs[0][0]
+            return str([i for i, _ in self.nodes() if i != first].index(number))
+        return str(self.node(number).name)
+
+    def bind(self, arguments: Arguments, shapes: list[Any]) -> dict[str, Any]:
+        """What a call gives this region's symbols: its arguments and the sizes of its inputs."""
+        env: dict[str, Any] = dict(arguments)
+        for (_, node), shape in zip(self.inputs, shapes, strict=True):
+            for own, size in zip(node.shape, shape, strict=True):
+                if isinstance(own, Symbol):
+                    env.setdefault(own.name, size)
+        return env
+
+    def out_dims(self, arguments: Arguments, shapes: list[Dims]) -> Dims:
+        """The shape of the output in the caller's terms."""
+        env = {} if self.is_branch else self.bind(arguments, shapes)
+        return tuple(substitute(size, env) for size in self.output.shape)
+
+    # -- writing
+
+    def add(self, node: Node) -> int:
+        number = len(self.graph)
+        self.graph.add_node(number, node=node)
+        for operand in node.operands:
+            self.graph.add_edge(operand, number)
+        return number
+
+    def replace(self, number: int, **changes: Any) -> None:
+        attributes = self.graph.nodes[number]
+        attributes["node"] = replace(attributes["node"], **changes)
+
+    def live(self) -> set[int]:
+        """The values that reach an output, auxiliary ones included."""
+        return self._reaching({*self.outputs, *self.auxiliary})
+
+    def heads(self) -> set[int]:
+        """The values that reach an auxiliary output alone."""
+        return self._reaching(set(self.auxiliary)) - self._reaching(set(self.outputs))
+
+    def _reaching(self, ends: set[int]) -> set[int]:
+        return ends.union(*(nx.ancestors(self.graph, end) for end in ends))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole network in one phase: its network region and the values of its parameters."""
+
+    name: str
+    phase: str
+    profile: str
+    network: Region
+    values: Mapping[str, Any]
+
+    def regions(self) -> list[Region]:
+        """All regions reachable from the network, each after those it uses; branches included."""
+        found: dict[int, Region] = {}
+
+        def visit(region: Region) -> None:
+            if id(region) in found:
+                return
+            for inner in children(region):
+                visit(inner)
+            found[id(region)] = region
+
+        visit(self.network)
+        return list(found.values())
+
+    @property
+    def kinds(self) -> list[Region]:
+        """The cell kinds that decide something, in the order of the file."""
+        cells = [r for r in self.regions() if r.kind == "cell" and r.decisions]
+        return sorted(cells, key=lambda region: region.order)
+
+
+def children(region: Region) -> Iterator[Region]:
+    """The regions that a region uses directly, in order."""
+    for option in region.options:
+        yield option.body
+    for _, node in region.nodes():
+        match node:
+            case Call() | Inline() | Choice():
+                yield node.region
+            case Select():
+                yield node.then
+                yield node.otherwise
+            case Repeat():
+                yield from (step.body for step in node.steps)
+
+
+def rewritten(region: Region, change: Callable[[Region], None]) -> Region:
+    """A copy of a region and of all regions it uses, each changed after those it uses."""
+    done: dict[int, Region] = {}
+
+    def copied(old: Region) -> Region:
+        if id(old) not in done:
+            new = copy(old)
+            new.graph = old.graph.copy()
+            new.options = tuple(replace(o, body=copied(o.body)) for o in old.options)
+            for number, node in old.nodes():
+                match node:
+                    case Call() | Inline() | Choice():
+                        new.replace(number, region=copied(node.region))
+                    case Select():
+                        then, otherwise = copied(node.then), copied(node.otherwise)
+                        new.replace(number, then=then, otherwise=otherwise)
+                    case Repeat():
+                        steps = tuple(replace(s, body=copied(s.body)) for s in node.steps)
+                        new.replace(number, steps=steps)
+            change(new)
+            done[id(old)] = new
+        return done[id(old)]
+
+    return copied(region)
+
+
+def is_open(region: Region) -> bool:
+    """Whether a region, or one that it uses, holds a choice."""
+    if any(isinstance(n, Choice) for _, n in region.nodes()):
+        return True
+    return any(is_open(inner) for inner in children(region))
+
+
+def is_cell_call(step: Step) -> bool:
+    """Whether a step of a repeat is one cell."""
+    nodes = [n for _, n in step.body.nodes() if not isinstance(n, Input)]
+    return len(nodes) == 1 and isinstance(nodes[0], Call) and nodes[0].region.kind == "cell"
+
+
+def stacks(decisions: tuple[Decision, ...]) -> list[list[int]]:
+    """Decisions by their numbers, neighbours with equally many options together.
+
+    Each group shares a tensor of alphas, [decisions, options].
+    """
+    groups: list[list[int]] = []
+    for number, decision in enumerate(decisions):
+        last = groups[-1][-1] if groups else None
+        if last is not None and len(decisions[last].options) == len(decision.options):
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
+
+
+def substituted(arguments: Arguments, env: Mapping[str, Expr]) -> Arguments:
+    return tuple((name, substitute(value, env)) for name, value in arguments)

@@ -1,0 +1,135 @@
+"""What the layers of the vocabulary do to a shape, and how many weights they have; no torch here.
+
+A shape leaves out the batch: (channels, height, width), (time, width) or (width,). The rules are
+plain arithmetic, so that they serve numbers and expressions alike; what only numbers can show
+(a kernel larger than its image) is in `complaint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from compiler.expr import Const, Expr, Plain, binary, ceil_div, const
+from dsl.vocabulary import AUTO, SAME
+
+Shape = tuple[Any, ...]
+"""Dimensions, all plain numbers or all expressions."""
+
+SHAPE_KEEPING = frozenset(
+    ["bn", "dropout", "drop_path", "identity", "relu", "relu6", "gelu", "silu", "tanh", "sigmoid"]
+)
+STATEFUL = frozenset({"conv", "depthwise", "linear", "bn"})
+SQUARE_WINDOW = frozenset({"conv", "depthwise", "pool"})
+
+
+def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
+    """The shape that a layer makes of `shape`; arguments are plain or expressions, all present."""
+    if layer in SHAPE_KEEPING:
+        return shape
+    match layer:
+        case "conv":
+            width = shape[0] if _is(arguments["out"], SAME) else arguments["out"]
+            return (width, *(_window(n, arguments) for n in shape[1:]))
+        case "depthwise" | "pool":
+            return (shape[0], *(_window(n, arguments) for n in shape[1:]))
+        case "zero":
+            if len(shape) < 3:
+                return shape
+            return (shape[0], *(ceil_div(n, arguments["stride"]) for n in shape[1:]))
+        case "crop":
+            return (shape[0], *(n - arguments["n"] for n in shape[1:]))
+        case "global_pool":
+            return shape[:1]
+        case "flatten":
+            return (prod(shape[1:], start=shape[0]),)
+        case "linear":
+            return (*shape[:-1], arguments["out"])
+    raise ValueError(f"no shape rule for layer {layer!r}")
+
+
+def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
+    """How many trained numbers a layer has that reads `shape` (all plain)."""
+    match layer:
+        case "conv":
+            out = shape[0] if arguments["out"] == SAME else arguments["out"]
+            kernel = shape[0] // arguments["groups"] * arguments["k"] ** 2
+            return out * (kernel + bool(arguments["bias"]))
+        case "depthwise":
+            return shape[0] * (arguments["k"] ** 2 + bool(arguments["bias"]))
+        case "linear":
+            return arguments["out"] * (shape[-1] + bool(arguments["bias"]))
+        case "bn":
+            return 2 * shape[0] if arguments["affine"] else 0
+    return 0
+
+
+def padding(arguments: Mapping[str, Any]) -> Any:
+    """The padding of a window: an odd kernel keeps the size, an even one is not padded at all.
+
+    A kernel that is an expression is taken to be odd; lowering sees to it that it is.
+    """
+    k, given = arguments["k"], arguments["padding"]
+    if not _is(given, AUTO):
+        return given
+    plain = k.value if isinstance(k, Const) else k
+    if not isinstance(plain, Expr) and plain % 2 == 0:
+        return 0 if k is plain else Const(0)
+    half = binary("//", k, Const(2)) if isinstance(k, Expr) else k // 2
+    return half * arguments.get("dilation", 1)
+
+
+def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str | None:
+    """What is impossible about a layer at this shape (all plain), or None."""
+    sizes: dict[str, int] = {"k": 1, "stride": 1, "dilation": 1, "out": 1, "groups": 1, "n": 0}
+    for name, least in sizes.items():
+        value = arguments.get(name)
+        if isinstance(value, str) and name == "out":
+            continue
+        if value is not None and (not isinstance(value, int) or value < least):
+            return f"`{name}` is {_worded(value)}, but must be a whole number of at least {least}"
+    if layer == "dropout" and not _between_0_and_1(arguments["p"]):
+        return f"`p` is {_worded(arguments['p'])}, but must be a number from 0 to 1"
+    if layer == "conv":
+        out = shape[0] if arguments["out"] == SAME else arguments["out"]
+        groups = arguments["groups"]
+        if shape[0] % groups or out % groups:  # type: ignore[operator]
+            return f"{groups} groups do not divide {shape[0]} channels into {out}"
+    if layer in SQUARE_WINDOW:
+        pad = padding(arguments)
+        if not isinstance(pad, int) or pad < 0:
+            return f"`padding` is {_worded(pad)}, but must be a whole number of at least 0"
+        if layer == "pool" and pad > arguments["k"] // 2:  # type: ignore[operator]
+            return f"a pool of {arguments['k']} takes at most {arguments['k'] // 2} of padding"  # type: ignore[operator]
+    if any(n < 1 for n in out_shape(layer, shape, arguments)):
+        return f"nothing is left of {dimensions(shape)}"
+    return None
+
+
+def dimensions(shape: Shape) -> str:
+    """A shape as messages write it: `16 x 32 x 32`."""
+    return " x ".join(map(str, shape))
+
+
+def _window(n: Any, arguments: Mapping[str, Any]) -> Any:
+    """The length that a window of odd kernel and automatic padding, or any other, makes of `n`."""
+    k, stride = arguments["k"], arguments["stride"]
+    plain = k.value if isinstance(k, Const) else k
+    odd = isinstance(plain, Expr) or plain % 2 == 1
+    if odd and _is(arguments["padding"], AUTO):
+        return ceil_div(n, stride)
+    reach = arguments.get("dilation", 1) * (k - 1)
+    return (n + 2 * padding(arguments) - reach - 1) // stride + 1
+
+
+def _is(value: Any, word: str) -> bool:
+    return value == word or value == const(word)
+
+
+def _worded(value: Any) -> str:
+    return {True: "`yes`", False: "`no`"}[value] if isinstance(value, bool) else str(value)
+
+
+def _between_0_and_1(value: Plain) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

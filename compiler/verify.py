@@ -1,0 +1,108 @@
+"""What legal IR is. Runs after lowering and after every pass; a violation is a bug of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+
+from compiler.expr import Expr, Symbol, symbols
+from compiler.ir import (
+    Call,
+    Choice,
+    Input,
+    Node,
+    Program,
+    Region,
+    Repeat,
+    Select,
+    Tap,
+    children,
+)
+
+
+class IllegalIR(AssertionError):
+    """A broken invariant, with the region it was found in."""
+
+
+def verify(program: Program, after: str = "lowering") -> None:
+    """Raises:
+    IllegalIR: naming the invariant that does not hold, and the pass it was found after.
+    """
+    try:
+        _program(program)
+    except IllegalIR as error:
+        raise IllegalIR(f"{error} (after {after})") from None
+
+
+def _program(program: Program) -> None:
+    for region in program.regions():
+        _region(region)
+    names = [r.name for r in program.regions() if not r.is_branch]
+    _require(len(names) == len(set(names)), program.network, "declared regions have one name each")
+
+
+def _region(region: Region) -> None:
+    _require(bool(region.outputs), region, "a region has an output")
+    _require(
+        nx.is_directed_acyclic_graph(region.graph), region, "values do not depend on themselves"
+    )
+    numbers = list(region.graph)
+    _require(numbers == list(range(len(numbers))), region, "values are numbered in program order")
+    for number, node in region.nodes():
+        _require(
+            all(o < number for o in node.operands), region, f"value {number} reads earlier ones"
+        )
+        _require(
+            isinstance(node, Input) or bool(node.operands), region, f"value {number} reads one"
+        )
+    paths = [n.decision for _, n in region.nodes() if isinstance(n, Choice)]
+    _require(len(paths) == len(set(paths)), region, "every choice is a decision of its own")
+    _require(set(paths) == {d.path for d in region.decisions}, region, "every decision is listed")
+    if not region.is_branch:
+        _closed(region)
+
+
+def _closed(region: Region) -> None:
+    """A declared region reads no symbols but its own."""
+    own = set(region.parameters) | {"step", "stage"}
+    own |= {s.name for _, n in region.inputs for s in n.shape if isinstance(s, Symbol)}
+
+    def check(inner: Region, known: set[str]) -> None:
+        known = set(known)
+        for _, node in inner.nodes():
+            if isinstance(node, Repeat | Tap):
+                known |= {s.name for s in node.shape if isinstance(s, Symbol)}
+            for value in _expressions(node):
+                free = set(symbols(value)) - known
+                _require(not free, region, f"symbols are bound: {', '.join(sorted(free))}")
+            if isinstance(node, Repeat):
+                sizes = {f"{w}_{d}" for w in node.window for d in "chw"}
+                for step in node.steps:
+                    check(step.body, known | sizes)
+        for child in children(inner):
+            if child.is_branch and child.name != "step":
+                check(child, known)
+
+    check(region, own)
+    for _, node in region.nodes():
+        if isinstance(node, Call):
+            given, wanted = {n for n, _ in node.arguments}, set(node.region.parameters)
+            _require(given == wanted, region, f"`{node.region.name}` is given what it takes")
+
+
+def _expressions(node: Node) -> Iterator[Expr]:
+    yield from (value for _, value in getattr(node, "arguments", ()))
+    match node:
+        case Select():
+            yield node.condition
+        case Repeat():
+            yield node.count
+            yield from (place for step in node.steps for place in step.places or ())
+        case Tap():
+            yield node.index
+
+
+def _require(holds: bool, region: Region, invariant: str) -> None:
+    if not holds:
+        raise IllegalIR(f"in {region.kind} `{region.name}`: {invariant}")
