@@ -1,0 +1,102 @@
+"""What a file describes, in words and numbers, without building anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from compiler.count import architectures, ways
+from compiler.genotype import kept
+from compiler.ir import Region
+from compiler.measure import measure
+from compiler.profile import PHASES
+from dsl.diagnostics import Collector, DartsError
+from dsl.space import Space
+
+
+@dataclass(frozen=True)
+class Description:
+    """A file's network, its cell kinds, how many architectures there are, and what they weigh."""
+
+    inputs: str
+    outputs: str
+    kinds: tuple[Region, ...]
+    architectures: int
+    weights: int
+    profile: str
+
+    def lines(self) -> Iterator[str]:
+        yield f"network   {self.inputs} -> {self.outputs}"
+        for kind in self.kinds:
+            yield f"cell      {_cell(kind)}"
+        for options in dict.fromkeys(d.options for k in self.kinds for d in k.decisions):
+            labels = ", ".join(f"sink {label}" if sink else label for label, sink in options)
+            yield f"choose    {labels}"
+        total = f"{self.architectures:,}"
+        per_kind = " x ".join(f"{ways(kind):,} {kind.name}" for kind in self.kinds)
+        yield f"describes {total} architectures" + (f" = {per_kind}" if per_kind else "")
+        yield f"supernet  {self.weights:,} weights in profile `{self.profile}`"
+
+
+def check(space: Space) -> None:
+    """Lowers a space in every profile and phase and infers all shapes.
+
+    Raises:
+        DartsError: with every fault, one of a kind at one place once.
+    """
+    if space.network is None:
+        return
+    collector = Collector()
+    for phase, profile in _ways(space):
+        try:
+            measure(space, phase, profile, {})
+        except DartsError as error:
+            collector.extend(error)
+    collector.raise_if_any()
+
+
+def _ways(space: Space) -> Iterator[tuple[str, str | None]]:
+    """The phases and profiles in which a space can be built, the plain ones first."""
+    for phase in PHASES:
+        yield phase, None
+    for name, profile in space.profiles.items():
+        if name not in PHASES:
+            yield from ((phase, name) for phase in PHASES if profile.phase in (phase, None))
+
+
+def describe(space: Space, profile: str | None, overrides: dict[str, object]) -> Description:
+    """Describes the search phase of a space.
+
+    Raises:
+        DartsError: for a fault of the file or an override.
+    """
+    values, program, facts = measure(space, "search", profile, overrides)
+    network = space.network
+    assert network is not None
+    sizes = {name: str(value) for name, value in values.parameters.items()}
+    return Description(
+        ", ".join(_with_sizes(i.span.text, sizes) for i in network.inputs),
+        ", ".join(_with_sizes(o.span.text, sizes) for o in network.outputs),
+        tuple(program.kinds),
+        architectures(program.kinds),
+        facts.weights,
+        values.profile,
+    )
+
+
+def _cell(kind: Region) -> str:
+    inputs = ", ".join(node.name for _, node in kind.inputs)
+    edges = sum(d.source is not None for d in kind.decisions)
+    nodes = kept(kind)
+    what = f"{edges} edges into {len(nodes)} nodes" if edges else f"{len(nodes)} decisions"
+    rule = ""
+    if kind.keep is not None:
+        rule = f", {kind.keep.count} kept per node by {kind.keep.strength}"
+    return f"{kind.name} from {inputs}: {what}{rule}"
+
+
+def _with_sizes(pattern: str, sizes: dict[str, str]) -> str:
+    """`image[channels, size, size]` with the sizes filled in: `image[3, 32, 32]`."""
+    name, _, rest = pattern.partition("[")
+    parts = [part.strip() for part in rest.rstrip("]").split(",")]
+    return f"{name}[{', '.join(sizes.get(part, part) for part in parts)}]"

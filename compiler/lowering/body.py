@@ -1,0 +1,390 @@
+"""Evaluates a body of the language into a region: statements, expressions, flows.
+
+Numbers stay expressions; operations become nodes when a value flows into them. A fault spoils only
+the statement it stands in, so that independent ones are found in one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from compiler.builder import Builder, is_module
+from compiler.expr import (
+    Const,
+    Expr,
+    InexactDivision,
+    Symbol,
+    binary,
+    if_else,
+    negation,
+    symbols,
+)
+from compiler.ir import Choice, Decision, Join, Keep, Region, Repeat, Tap
+from compiler.lowering import calls, flow, labels, options
+from compiler.lowering.values import (
+    POISON,
+    Chosen,
+    Composed,
+    Conditional,
+    Declared,
+    Frame,
+    Poison,
+    Ref,
+    Repeated,
+    Value,
+    is_operation,
+    kind,
+)
+from dsl import ast
+from dsl.diagnostics import DartsError, fault
+from dsl.source import Span
+from dsl.vocabulary import LAYERS, PHASES, WORDS
+
+if TYPE_CHECKING:
+    from compiler.lowering.declarations import Lowering
+
+MOST_MEMBERS = 1000
+MOST_VALUES = 10_000
+
+
+class StaticNeeded(Exception):
+    """The structure of a region hangs on these symbols, which must be folded to constants."""
+
+    def __init__(self, names: tuple[str, ...], span: Span) -> None:
+        super().__init__(", ".join(names))
+        self.names, self.span = names, span
+
+
+class Body:
+    """Builds one region. `frame` is where names are looked up just now."""
+
+    def __init__(self, lowering: Lowering, region: Region, frame: Frame) -> None:
+        self.lowering = lowering
+        self.region = region
+        self.builder = Builder(region)
+        self.frame = frame
+        self.node: str | None = None
+        self.edge_source: str | None = None
+        self.decisions: list[Decision] = []
+        self.paths: set[str] = set()
+        self.crowded: Span | None = None
+        """Where an edge has made more than one decision."""
+
+    def inside(self, region: Region) -> Body:
+        """A body for a region inside this one."""
+        return Body(self.lowering, region, self.frame)
+
+    def ref(self, number: int) -> Ref:
+        return Ref(number, id(self.region))
+
+    @contextmanager
+    def looking_up(self, frame: Frame) -> Iterator[None]:
+        outer, self.frame = self.frame, frame
+        try:
+            yield
+        finally:
+            self.frame = outer
+
+    def finish(self, result: Ref) -> Region:
+        region = self.builder.finish((result.number,))
+        if region.keep is not None and self.crowded is not None:
+            raise fault(
+                "E0609",
+                "this edge holds several decisions, so `keep` cannot rank it",
+                self.crowded,
+                "one `choose` to an edge",
+            )
+        region.decisions = tuple(self.decisions)
+        sources = [
+            n.bound
+            for i, n in region.nodes()
+            if n.bound is not None and (self.is_source(i) or isinstance(n, Join))
+        ]
+        region.sources = tuple(sources) if self.decisions else ()
+        return region
+
+    def is_source(self, number: int) -> bool:
+        readers = self.region.graph.successors(number)
+        return any(isinstance(self.region.node(r), Choice) for r in readers)
+
+    # -- statements
+
+    def block(self, body: ast.Body) -> Value:
+        """Runs a body's statements; its value, or POISON where a fault has spoilt it."""
+        for statement in body.statements:
+            try:
+                self.statement(statement)
+            except DartsError as error:
+                self.lowering.collector.extend(error)
+                self.spoil(statement)
+        try:
+            return self.evaluate(body.result)
+        except DartsError as error:
+            self.lowering.collector.extend(error)
+            return POISON
+
+    def statement(self, statement: ast.Statement) -> None:
+        match statement:
+            case ast.Bind():
+                self.bind(statement)
+            case ast.Group():
+                self.group(statement)
+            case ast.Keep():
+                self.region.keep = Keep(statement.count, statement.strength)
+            case ast.Auxiliary():
+                self.auxiliary(statement)
+
+    def spoil(self, statement: ast.Statement) -> None:
+        match statement:
+            case ast.Bind():
+                self.frame.names.update({n.name: POISON for n in statement.names})
+            case ast.Group():
+                self.frame.names[statement.name.name] = POISON
+
+    def bind(self, statement: ast.Bind) -> None:
+        names = [n.name for n in statement.names]
+        if len(names) == 1:
+            self.frame.names[names[0]] = self.named(names[0], statement.value)
+            return
+        value = self.evaluate(statement.value)
+        if not isinstance(value, Poison) and (
+            not isinstance(value, tuple) or len(value) != len(names)
+        ):
+            found = f"a list of {len(value)}" if isinstance(value, tuple) else kind(value)
+            raise fault(
+                "E0401", f"{len(names)} names are bound, this is {found}", statement.value.span
+            )
+        values = value if isinstance(value, tuple) else (POISON,) * len(names)
+        self.frame.names.update(zip(names, values, strict=True))
+
+    def named(self, name: str, value: ast.Expr, prefix: str = "") -> Value:
+        """Evaluates what is bound to `name`; the value and its only module bear that name."""
+        start = len(self.region.graph)
+        outer, self.node = self.node, name
+        try:
+            result = self.evaluate(value, whole=True)
+        finally:
+            self.node = outer
+        new = range(start, len(self.region.graph))
+        if isinstance(result, Ref) and result.number in new:
+            self.region.replace(result.number, bound=name)
+        modules = [i for i in new if is_module(self.region.node(i))]
+        own = [i for i in modules if not isinstance(self.region.node(i), Choice)]
+        attribute = labels.attribute(name)
+        if len(modules) == 1 and own:
+            self.region.replace(own[0], name=attribute)
+        elif prefix:
+            for number in own:
+                if self.region.node(number).name.startswith(f"{prefix}_from_"):
+                    continue
+                self.region.replace(number, name=f"{prefix}_{self.region.node(number).name}")
+        return result
+
+    def group(self, statement: ast.Group) -> None:
+        """`node n[4] = …`: evaluates the body once for every member."""
+        name = statement.name.name
+        count = self.constant(statement.count)
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_MEMBERS:
+            raise fault(
+                "E0404",
+                f"a group has from 1 to {MOST_MEMBERS} members, this is {count}",
+                statement.count.span,
+            )
+        members: list[Value] = []
+        outer = self.frame
+        for index in range(count):
+            frame = outer.extended(index=Const(index), **{f"earlier {name}": tuple(members)})
+            with self.looking_up(frame):
+                for inner in statement.body.statements:
+                    self.statement(inner)
+                path = f"{name}[{index}]"
+                member = self.named(path, statement.body.result, labels.attribute(path))
+            if not isinstance(member, Ref | Poison):
+                raise fault(
+                    "E0401",
+                    f"a member of `{name}` is one value, this is {kind(member)}",
+                    statement.body.result.span,
+                    "join values with `sum` or `concat`" if isinstance(member, tuple) else None,
+                )
+            members.append(member)
+            if len(self.region.graph) > MOST_VALUES:
+                raise fault(
+                    "E0404",
+                    f"this body has more than {MOST_VALUES} values by `{path}`",
+                    statement.name.span,
+                    "a smaller group, or fewer edges",
+                )
+        self.frame.names[name] = tuple(members)
+
+    def auxiliary(self, statement: ast.Auxiliary) -> None:
+        """An auxiliary head belongs to the final network alone."""
+        if not self.lowering.auxiliary:
+            return
+        if self.region.auxiliary:
+            raise fault("E0715", "a network has one auxiliary output", statement.span)
+        result = self.named("auxiliary", statement.value)
+        if isinstance(result, Ref):
+            self.region.auxiliary += (result.number,)
+        elif not isinstance(result, Poison):
+            raise fault("E0401", f"this is {kind(result)}, not one value", statement.value.span)
+
+    # -- expressions
+
+    def evaluate(self, node: ast.Expr, whole: bool = False) -> Value:
+        """The value of an expression; `whole` where it is all that a name is bound to."""
+        match node:
+            case ast.Name():
+                return self.name(node)
+            case ast.Number(value=value) | ast.Flag(value=value):
+                return Const(value)
+            case ast.Unary():
+                operand = self.number(node.operand)
+                return negation(operand) if node.operator == "not" else -operand
+            case ast.Binary():
+                return self.binary(node)
+            case ast.When():
+                return self.when(node)
+            case ast.Flow():
+                return flow.flow(self, node, whole)
+            case ast.Each():
+                return tuple(flow.each(self, node))
+            case ast.Choose():
+                return Chosen(options.options(self, node.options), node.span)
+            case ast.Repeat():
+                return Repeated(self.number(node.count), node, self.frame)
+            case ast.Call():
+                return calls.call(self, node)
+            case ast.Index():
+                return self.index(node)
+            case ast.Earlier():
+                earlier: Value = self.frame.names[f"earlier {node.name}"]
+                return earlier
+            case ast.ListExpr():
+                return tuple(self.evaluate(item) for item in node.items)
+            case ast.SetExpr():
+                return options.set_value(self, node)
+        raise TypeError(f"no meaning for {type(node).__name__}")
+
+    def name(self, node: ast.Name) -> Value:
+        name = node.name
+        if name in self.frame.names:
+            value = self.frame.names[name]
+            if isinstance(value, Ref) and value.owner != id(self.region):
+                raise fault(
+                    "E0403",
+                    f"`{name}` stands outside the repeat and cannot be read in it",
+                    node.span,
+                    "let it flow in",
+                )
+            return value
+        declaration = self.frame.scope.get(name)
+        if isinstance(declaration, ast.SetDecl):
+            frame = Frame({}, self.lowering.space.scope(declaration))
+            with self.looking_up(frame):
+                return options.set_value(self, declaration.value, declaration)
+        if isinstance(declaration, ast.OpDecl | ast.CellDecl):
+            return Declared(declaration, (), node.span)
+        if name in PHASES:
+            return Const(name == self.lowering.phase)
+        if name in LAYERS:
+            if name in WORDS:  # `max` is a word; no layer bears its name today
+                return Const(name)
+            return calls.layer_operation(self, name, (), node.span)
+        if name in WORDS:
+            return Const(name)
+        raise fault("E0201", f"nothing is called `{name}`", node.span)
+
+    def number(self, node: ast.Expr) -> Expr:
+        """An expression that must be a number, a flag or a word."""
+        value = self.evaluate(node)
+        if isinstance(value, Expr):
+            return value
+        if isinstance(value, Poison):
+            raise DartsError(())
+        raise fault("E0401", f"a number is needed here, this is {kind(value)}", node.span)
+
+    def constant(self, node: ast.Expr) -> Any:
+        """The value of a number on which the structure of the region hangs."""
+        value = self.number(node)
+        if isinstance(value, Const):
+            return value.value
+        raise StaticNeeded(symbols(value), node.span)
+
+    def binary(self, node: ast.Binary) -> Expr:
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
+        for value, side in ((left, node.left), (right, node.right)):
+            if isinstance(value, Poison):
+                raise DartsError(())
+            if not isinstance(value, Expr):
+                raise fault(
+                    "E0401",
+                    f"`{node.operator}` needs numbers, this is {kind(value)}",
+                    side.span,
+                    "`sum(a, b)` adds values" if isinstance(value, Ref) else None,
+                )
+        assert isinstance(left, Expr) and isinstance(right, Expr)
+        try:
+            return binary(node.operator, left, right, node.span)
+        except InexactDivision as error:
+            raise fault("E0504", str(error), node.span, "`//` rounds down") from None
+        except ZeroDivisionError:
+            raise fault("E0504", "this divides by zero", node.span) from None
+        except (TypeError, OverflowError):
+            message = f"`{node.operator}` cannot join these two"
+            raise fault("E0401", message, node.span) from None
+
+    def when(self, node: ast.When) -> Value:
+        condition = self.number(node.condition)
+        nothing = Composed((), node.span)
+        if isinstance(condition, Const):
+            if condition.value:
+                return self.evaluate(node.value)
+            return nothing if node.otherwise is None else self.evaluate(node.otherwise)
+        then = self.evaluate(node.value)
+        otherwise = nothing if node.otherwise is None else self.evaluate(node.otherwise)
+        if isinstance(then, Poison) or isinstance(otherwise, Poison):
+            return POISON
+        if is_operation(then) and is_operation(otherwise):
+            return Conditional(condition, then, otherwise, node.span)  # type: ignore[arg-type]
+        if isinstance(then, Expr) and isinstance(otherwise, Expr):
+            return if_else(condition, then, otherwise)
+        if node.otherwise is None:
+            raise fault(
+                "E0401", "what is this when the condition does not hold?", node.span, "add `else`"
+            )
+        raise StaticNeeded(symbols(condition), node.condition.span)
+
+    def index(self, node: ast.Index) -> Value:
+        base = self.evaluate(node.base)
+        if isinstance(base, Poison):
+            return base
+        if isinstance(base, Ref) and isinstance(self.region.node(base.number), Repeat):
+            return self.tap(node, base)
+        if not isinstance(base, tuple):
+            raise fault(
+                "E0401",
+                f"only a repeat, a group or a list has numbered parts, this is {kind(base)}",
+                node.base.span,
+            )
+        index = self.constant(node.index)
+        if not isinstance(index, int) or not -len(base) <= index < len(base):
+            text = node.base.span.text
+            raise fault(
+                "E0404",
+                f"`{text}` has {len(base)} values, 0 to {len(base) - 1}",
+                node.index.span,
+            )
+        return base[index]
+
+    def tap(self, node: ast.Index, base: Ref) -> Ref:
+        repeat = self.region.node(base.number)
+        taps = [n for _, n in self.region.nodes() if isinstance(n, Tap)]
+        name = f"tapped_{len(taps)}" if taps else "tapped"
+        shape = tuple(Symbol(f"{name}_{letter}") for letter in "chw"[: len(repeat.shape)])
+        index = self.number(node.index)
+        if isinstance(index, Const) and isinstance(index.value, int) and index.value < 0:
+            index = repeat.count + index.value
+        tap = Tap(operands=(base.number,), shape=shape, index=index, name=name, span=node.span)
+        return self.ref(self.region.add(tap))

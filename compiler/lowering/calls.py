@@ -1,0 +1,142 @@
+"""What is called with which arguments: sets, ops, cells and layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compiler.expr import (
+    Const,
+    Expr,
+    const,
+)
+from compiler.lowering import flow, options
+from compiler.lowering.values import (
+    POISON,
+    Declared,
+    Frame,
+    LayerOperation,
+    Poison,
+    SetValue,
+    Value,
+    kind,
+)
+from dsl import ast
+from dsl.diagnostics import fault
+from dsl.source import Span
+from dsl.vocabulary import JOINS, LAYERS
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+
+def call(body: Body, node: ast.Call) -> Value:
+    if isinstance(node.callee, ast.Name) and node.callee.name in JOINS:
+        return flow.join(body, node)
+    callee = body.evaluate(node.callee)
+    arguments = [(a.name, body.evaluate(a.value)) for a in node.arguments]
+    if isinstance(callee, Poison) or any(isinstance(v, Poison) for _, v in arguments):
+        return POISON
+    if isinstance(callee, SetValue):
+        given = tuple((n or "", v) for n, v in arguments)
+        return SetValue(
+            tuple(options.passed_on(body, o, given, node.span) for o in callee.options),
+            node.span,
+            callee.declaration,
+            callee.given + given,
+        )
+    if isinstance(callee, Declared):
+        return Declared(
+            callee.declaration, callee.given + _placed(body, callee, arguments, node), node.span
+        )
+    if isinstance(callee, LayerOperation):
+        layer = LAYERS[callee.layer]
+        names = iter(a.name for a in layer.required)
+        given = tuple((n or next(names), v) for n, v in arguments)
+        return layer_operation(body, callee.layer, given, node.span)
+    raise fault("E0401", f"{kind(callee)} takes no arguments", node.callee.span)
+
+
+def _placed(
+    body: Body, callee: Declared, arguments: list[tuple[str | None, Value]], node: ast.Call
+) -> tuple[tuple[str, Value], ...]:
+    """Arguments with the names of the parameters they stand for."""
+    parameters = callee.declaration.parameters
+    free = [
+        p.name
+        for p in parameters
+        if p.default is None
+        and p.name not in dict(callee.given)
+        and p.name not in [n for n, _ in arguments]
+    ]
+    known = {p.name for p in parameters}
+    result = []
+    for name, value in arguments:
+        if (name is None and not free) or (name is not None and name not in known):
+            raise fault(
+                "E0301",
+                f"`{callee.declaration.name.name}` has no such argument",
+                node.span,
+            )
+        result.append((name or free.pop(0), value))
+    return tuple(result)
+
+
+def complete(body: Body, operation: Declared) -> dict[str, Value]:
+    """All arguments of an op or cell in the order of its parameters, defaults filled in."""
+    declaration = operation.declaration
+    given = dict(operation.given)
+    frame = Frame({}, body.lowering.space.scope(declaration))
+    for parameter in declaration.parameters:
+        name = parameter.name
+        if name in given:
+            frame.names[name] = given[name]
+        elif parameter.default is not None:
+            with body.looking_up(frame):
+                frame.names[name] = body.evaluate(parameter.default)
+        else:
+            raise fault(
+                "E0302",
+                f"`{declaration.name.name}` needs `{name}`",
+                operation.span,
+            )
+    return dict(frame.names)
+
+
+def layer_operation(
+    body: Body, layer: str, given: tuple[tuple[str, Value], ...], span: Span
+) -> LayerOperation:
+    values = dict(given)
+    arguments = []
+    for argument in LAYERS[layer].arguments:
+        value = values.get(argument.name)
+        if value is None and argument in LAYERS[layer].optional:
+            value = const(argument.default)  # type: ignore[arg-type]
+        if value is not None and not isinstance(value, Expr):
+            raise fault(
+                "E0401",
+                f"`{layer}` needs a {argument.kind} for `{argument.name}`, this is {kind(value)}",
+                span,
+            )
+        if value is not None:
+            _check_kind(body, layer, argument, value, span)
+            arguments.append((argument.name, value))
+    return LayerOperation(layer, tuple(arguments), span)
+
+
+def _check_kind(body: Body, layer: str, argument: Any, value: Expr, span: Span) -> None:
+    if not isinstance(value, Const):
+        return
+    plain = value.value
+    fits = {
+        "flag": isinstance(plain, bool),
+        "word": plain in argument.words,
+        "number": not isinstance(plain, bool | str) or plain == argument.default,
+    }[argument.kind]
+    if not fits:
+        shown = {True: "yes", False: "no"}.get(plain, plain) if isinstance(plain, bool) else plain
+        raise fault(
+            "E0305",
+            f"`{layer}` needs a {argument.kind} for `{argument.name}`, this is `{shown}`",
+            span,
+            "one of " + ", ".join(argument.words) if argument.words else None,
+        )

@@ -1,0 +1,426 @@
+"""Space to IR: declarations become regions.
+
+A region is lowered over symbols, once for all its uses. Where its structure itself hangs on a
+parameter (the number of nodes, say), that parameter is folded to its value, and found out by
+trying: `StaticNeeded` names it and the region is lowered again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from compiler.expr import Const, Expr, Symbol, const, symbols
+from compiler.ir import Arguments, Dims, Option, Program, Region
+from compiler.lowering import apply, calls, options
+from compiler.lowering.body import Body, StaticNeeded
+from compiler.lowering.usage import common_default, named_arguments
+from compiler.lowering.values import (
+    Declared,
+    Frame,
+    Poison,
+    Ref,
+    SetValue,
+    Value,
+    is_operation,
+    kind,
+)
+from dsl import ast
+from dsl.diagnostics import Collector, DartsError, fault
+from dsl.source import Span
+from dsl.space import Space
+
+DIMENSIONS = {1: ("d",), 2: ("t", "d"), 3: ("c", "h", "w")}
+
+
+def lower(
+    space: Space, phase: str, values: Mapping[str, Any], profile: str, auxiliary: bool = True
+) -> Program:
+    """The program of a space in one phase, over the network's parameters with these values.
+
+    `auxiliary` tells whether a final network has its auxiliary heads.
+
+    Raises:
+        DartsError: with every independent fault found.
+    """
+    lowering = Lowering(space, phase, auxiliary)
+    network = lowering.network(values)
+    lowering.collector.raise_if_any()
+    program = Program(space.name, phase, profile, network, dict(values))
+    _number_names(program)
+    return program
+
+
+class Lowering:
+    def __init__(self, space: Space, phase: str, auxiliary: bool) -> None:
+        self.space = space
+        self.phase = phase
+        self.auxiliary = auxiliary and phase == "final"
+        self.collector = Collector()
+        self.static: dict[int, set[str]] = defaultdict(set)
+        self.regions: dict[Any, Region | None] = {}
+        self.kinds: dict[int, tuple[Any, Span]] = {}
+        self.overridden: set[tuple[str, str]] = set()
+        self.set_arguments: dict[str, list[str]] = defaultdict(list)
+        for callee, name in named_arguments(space):
+            self.overridden.add((callee, name))
+            if name not in self.set_arguments[callee]:
+                self.set_arguments[callee].append(name)
+        self.deciding: dict[int, bool] = {}
+
+    # -- declared regions
+
+    def region(
+        self,
+        declared: Declared,
+        arguments: dict[str, Value],
+        shapes: list[Dims],
+        fold: str | None = None,
+    ) -> tuple[Region, Arguments] | None:
+        """The region of an op or cell for these arguments, and those that stay open in it.
+
+        None when the region has a fault, which has been reported.
+        """
+        declaration = declared.declaration
+        ranks = tuple(len(shape) for shape in shapes)
+        while True:
+            folded = {
+                n: v for n, v in arguments.items() if n == fold or self.is_folded(declaration, n, v)
+            }
+            for name in sorted(self.static[id(declaration)]):
+                value = folded[name]
+                if isinstance(value, Expr) and not isinstance(value, Const):
+                    raise StaticNeeded(symbols(value), declared.span)
+            key = (id(declaration), ranks, tuple(folded.items()))
+            if key not in self.regions:
+                try:
+                    self.regions[key] = self.lower_declared(declaration, folded, ranks)
+                except StaticNeeded as needed:
+                    own = {p.name for p in declaration.parameters} & set(needed.names)
+                    if not own:
+                        raise fault(
+                            "E0405",
+                            "this must be known before the network is built, but hangs on "
+                            + ", ".join(f"`{n}`" for n in needed.names),
+                            needed.span,
+                            "let it hang on parameters alone",
+                        ) from None
+                    self.static[id(declaration)] |= own
+                    continue
+                except DartsError as error:
+                    self.collector.extend(error)
+                    self.regions[key] = None
+            break
+        if isinstance(declaration, ast.CellDecl):
+            self.one_kind(declared, key)
+        region = self.regions[key]
+        if region is None:
+            return None
+        rest = [(n, const(v)) for n, v in arguments.items() if n not in folded]  # type: ignore[arg-type]
+        return region, tuple(rest)
+
+    def folded(
+        self, declared: Declared, arguments: dict[str, Value], shapes: list[Dims], name: str
+    ) -> tuple[Region, Arguments]:
+        """As `region`, which has been lowered before, with one more argument folded."""
+        found = self.region(declared, arguments, shapes, fold=name)
+        if found is None:
+            raise DartsError(())
+        return found
+
+    def one_kind(self, declared: Declared, key: Any) -> None:
+        """All uses of a cell share its decisions, so they must be of one structure."""
+        first, place = self.kinds.setdefault(id(declared.declaration), (key, declared.span))
+        if first != key:
+            name = declared.declaration.name.name
+            raise fault(
+                "E0606",
+                f"uses of `{name}` differ in structure, so they cannot decide alike",
+                declared.span,
+                f"the first use is at {place}; declare a second cell for this one",
+            )
+
+    def is_folded(self, declaration: ast.OpDecl | ast.CellDecl, name: str, value: Value) -> bool:
+        if name in self.static[id(declaration)] or _is_word(value):
+            return True
+        is_cell = isinstance(declaration, ast.CellDecl)
+        return (
+            is_cell
+            and isinstance(value, Const)
+            and any(p.name == name and p.default is not None for p in declaration.parameters)
+            and (declaration.name.name, name) not in self.overridden
+        )
+
+    def lower_declared(
+        self,
+        declaration: ast.OpDecl | ast.CellDecl,
+        folded: dict[str, Value],
+        ranks: tuple[int, ...],
+    ) -> Region | None:
+        is_cell = isinstance(declaration, ast.CellDecl)
+        region = Region(
+            declaration.name.name,
+            "cell" if is_cell else "op",
+            header=_header(declaration),
+            comment=declaration.comment,
+            span=declaration.span,
+            order=self.order(declaration.span),
+        )
+        body = Body(self, region, Frame(dict(folded), self.space.scope(declaration)))
+        for parameter in declaration.parameters:
+            if parameter.name not in folded:
+                body.frame.names[parameter.name] = Symbol(parameter.name)
+                default = parameter.default
+                known = None if default is None else body.number(default)
+                region.parameters[parameter.name] = known
+        if declaration.inputs is None:
+            result = self.chain(body, declaration, ranks)
+        else:
+            self.add_inputs(body, declaration.inputs, ranks)
+            result = body.block(declaration.body)
+        if isinstance(result, Poison):
+            return None
+        if not isinstance(result, Ref):
+            raise fault(
+                "E0401",
+                f"`{declaration.name.name}` gives back {kind(result)}, not one value",
+                declaration.body.result.span,
+                "join the values with `concat` or `sum`" if isinstance(result, tuple) else None,
+            )
+        return body.finish(result)
+
+    def chain(
+        self, body: Body, declaration: ast.OpDecl | ast.CellDecl, ranks: tuple[int, ...]
+    ) -> Value:
+        """A declaration without `from`: its body is an operation, applied to the one input.
+
+        A cell whose body is another cell with arguments is a second kind with the same program.
+        """
+        operation = body.block(declaration.body)
+        if isinstance(operation, Poison):
+            return operation
+        result = declaration.body.result
+        if not is_operation(operation):
+            raise fault(
+                "E0401",
+                f"`{declaration.name.name}` has no `from`, so its body must be an operation; "
+                f"this is {kind(operation)}",
+                result.span,
+                "name its inputs, as in `from x`",
+            )
+        target = operation.declaration if isinstance(operation, Declared) else None
+        if isinstance(declaration, ast.CellDecl) and isinstance(target, ast.CellDecl):
+            assert isinstance(operation, Declared)
+            arguments = calls.complete(body, operation)
+            inner = Frame(dict(arguments), self.space.scope(target))
+            with body.looking_up(inner):
+                if target.inputs is None:
+                    return self.chain(body, target, ranks)
+                self.add_inputs(body, target.inputs, ranks)
+                return body.block(target.body)
+        if len(ranks) != 1:
+            raise fault(
+                "E0402",
+                f"`{declaration.name.name}` reads one value, {len(ranks)} flow in",
+                declaration.name.span,
+            )
+        x = body.builder.input("x", tuple(Symbol(f"x_{d}") for d in DIMENSIONS[ranks[0]]))
+        return apply.apply(body, operation, (body.ref(x),), result.span)
+
+    def add_inputs(self, body: Body, inputs: tuple[ast.Input, ...], ranks: tuple[int, ...]) -> None:
+        for syntax, rank in zip(inputs, ranks, strict=True):
+            self.add_input(body, syntax, rank)
+
+    def add_input(self, body: Body, syntax: ast.Input, rank: int) -> None:
+        """Adds an input; names of its pattern are bound to sizes, unless they are known already."""
+        name, frame = syntax.name.name, body.frame
+        pattern: tuple[ast.Expr | None, ...] = syntax.shape or (None,) * rank
+        if len(pattern) != rank:
+            raise fault(
+                "E0502",
+                f"`{name}` has {len(pattern)} sizes here, the value that flows in has {rank}",
+                syntax.span,
+            )
+        shape: list[Expr] = []
+        demands: list[Expr | None] = []
+        for entry, letter in zip(pattern, DIMENSIONS[rank], strict=True):
+            name_here = entry.name if isinstance(entry, ast.Name) else None
+            if entry is None or name_here == "_":
+                shape.append(Symbol(f"{name}_{letter}"))
+                demands.append(None)
+            elif name_here is not None and name_here not in frame.names:
+                free = name_here + "_" * (name_here in body.region.parameters)
+                frame.names[name_here] = Symbol(free)
+                shape.append(Symbol(free))
+                demands.append(None)
+            else:
+                size = body.number(entry)
+                shape.append(size)
+                demands.append(size)
+        number = body.builder.input(name, tuple(shape), tuple(demands), syntax.span)
+        frame.names[name] = body.ref(number)
+
+    # -- sets
+
+    def set_region(self, value: SetValue, rank: int) -> tuple[Region, Arguments]:
+        """A named set as a region over the arguments it is given and the size of its input.
+
+        An argument that only other uses give has the value that all options have by default.
+        """
+        declaration = value.declaration
+        assert declaration is not None
+        folded = tuple((n, v) for n, v in value.given if _is_word(v))
+        given = {n: v for n, v in value.given if isinstance(v, Expr) and not _is_word(v)}
+        for name in self.set_arguments[declaration.name.name]:
+            default = common_default(value, name)
+            if name not in dict(value.given) and default is not None:
+                given[name] = default
+        names = tuple(sorted(given))
+        key = (id(declaration), rank, names, folded)
+        if key not in self.regions:
+            region = Region(declaration.name.name, "set", span=declaration.span)
+            region.parameters = {n: common_default(value, n) for n in names}
+            body = Body(self, region, Frame({}, self.space.scope(declaration)))
+            made = options.set_value(body, declaration.value, declaration)
+            passed = (*folded, *((n, Symbol(n)) for n in names))
+            shape = tuple(Symbol(f"x_{d}") for d in DIMENSIONS[rank])
+            x = body.builder.input("x", shape)
+            region.options = tuple(
+                Option(o.label, o.sink, options.option(body, o, passed, shape))
+                for o in made.options
+            )
+            self.regions[key] = body.builder.finish((x,))
+        found = self.regions[key]
+        assert found is not None
+        return found, tuple((n, given[n]) for n in names)
+
+    # -- the network
+
+    def network(self, values: Mapping[str, Any]) -> Region:
+        declaration = self.space.network
+        assert declaration is not None
+        while True:
+            try:
+                return self.lower_network(declaration, values)
+            except StaticNeeded as needed:
+                own = {p.name for p in declaration.parameters} & set(needed.names)
+                if not own:
+                    self.collector.add(
+                        "E0405",
+                        "this must be known before the network is built, but hangs on "
+                        + ", ".join(f"`{n}`" for n in needed.names),
+                        needed.span,
+                        "let it hang on parameters of the network alone",
+                    )
+                    return Region("network", "network")
+                self.static[id(declaration)] |= own
+            except DartsError as error:
+                self.collector.extend(error)
+                return Region("network", "network")
+
+    def lower_network(self, declaration: ast.NetworkDecl, values: Mapping[str, Any]) -> Region:
+        self.regions.clear()
+        self.kinds.clear()
+        if len(declaration.outputs) > 1:
+            raise fault("E0716", "a network has one output", declaration.outputs[1].span)
+        region = Region("network", "network", header=_header(declaration), span=declaration.span)
+        body = Body(self, region, Frame({}, self.space.scope(declaration)))
+        # sizes of the input are the data's, so they stand in the source as numbers
+        given = {n.name for i in declaration.inputs for n in i.walk() if isinstance(n, ast.Name)}
+        for parameter in declaration.parameters:
+            value = const(values[parameter.name])
+            is_static = parameter.name in self.static[id(declaration)] | given
+            if is_static or isinstance(values[parameter.name], str | bool):
+                body.frame.names[parameter.name] = value
+            else:
+                body.frame.names[parameter.name] = Symbol(parameter.name)
+                region.parameters[parameter.name] = value
+        self.add_inputs(
+            body, declaration.inputs, tuple(len(i.shape or "chw") for i in declaration.inputs)
+        )
+        result = body.block(declaration.body)
+        if isinstance(result, Poison):
+            return region
+        if not isinstance(result, Ref):
+            raise fault(
+                "E0401",
+                f"the network gives back {kind(result)}, not one value",
+                declaration.body.result.span,
+            )
+        region.promise = tuple(
+            None if isinstance(size, ast.Name) and size.name == "_" else body.number(size)
+            for size in declaration.outputs[0].shape or ()
+        )
+        return body.finish(result)
+
+    # -- small things
+
+    def inputs(self, declaration: ast.OpDecl | ast.CellDecl) -> tuple[ast.Input, ...] | None:
+        """The inputs of an op or cell, through a cell that stands for another; None for a chain."""
+        if declaration.inputs is not None or isinstance(declaration, ast.OpDecl):
+            return declaration.inputs
+        result = declaration.body.result
+        callee = result.callee if isinstance(result, ast.Call) else result
+        if isinstance(callee, ast.Name):
+            target = self.space.scope(declaration).get(callee.name)
+            if isinstance(target, ast.CellDecl):
+                return self.inputs(target)
+        return None
+
+    def arity(self, declaration: ast.OpDecl | ast.CellDecl) -> int:
+        inputs = self.inputs(declaration)
+        return 1 if inputs is None else len(inputs)
+
+    def order(self, span: Span) -> tuple[int, int]:
+        return list(self.space.scopes).index(span.source), span.start
+
+    def decides(self, declaration: ast.Declaration) -> bool:
+        """Whether an op holds a decision, its own or that of an op it uses."""
+        if id(declaration) not in self.deciding:
+            self.deciding[id(declaration)] = False
+            scope = self.space.scope(declaration)
+            self.deciding[id(declaration)] = any(
+                isinstance(node, ast.Choose)
+                or (
+                    isinstance(node, ast.Name)
+                    and isinstance(scope.get(node.name), ast.OpDecl)
+                    and self.decides(scope[node.name])
+                )
+                for node in declaration.walk()
+            )
+        return self.deciding[id(declaration)]
+
+
+def _is_word(value: Value) -> bool:
+    """Whether an argument is no number (a flag, a word, an operation), and fixes a structure."""
+    if not isinstance(value, Expr):
+        return True
+    return isinstance(value, Const) and isinstance(value.value, str | bool)
+
+
+def _number_names(program: Program) -> None:
+    """Declared regions have names of their own: the second of one name is numbered.
+
+    Cells come first, since their names are those of the alphas and in genotypes.
+    """
+    taken: set[str] = set()
+    for region in sorted(program.regions(), key=lambda region: region.kind != "cell"):
+        if region.is_branch:
+            continue
+        name, count = region.name, 1
+        while region.name in taken:
+            region.name, count = f"{name}_{count}", count + 1
+        taken.add(region.name)
+
+
+def _header(declaration: Any) -> str:
+    """A declaration up to its body, as the file has it; whole where it stands for another."""
+    span, body = declaration.span, declaration.body.span
+    if declaration.inputs is None and isinstance(declaration, ast.CellDecl):
+        text = span.text
+    else:
+        text = span.source.text[span.start : body.start]
+    plain = " ".join(re.sub(r"#[^\n]*", "", text).split())
+    return plain if text == span.text else plain.rstrip(" ={")

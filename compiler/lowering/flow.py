@@ -1,0 +1,188 @@
+"""Flows of values: from step to step, along edges, and where they are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from compiler.builder import is_module
+from compiler.expr import Const
+from compiler.layers import STATEFUL
+from compiler.lowering import apply, labels
+from compiler.lowering.values import (
+    POISON,
+    Chosen,
+    Composed,
+    Declared,
+    LayerOperation,
+    Poison,
+    Ref,
+    Repeated,
+    SetValue,
+    Value,
+    as_operands,
+    is_operation,
+    kind,
+)
+from dsl import ast
+from dsl.diagnostics import DartsError, fault
+from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+
+def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
+    """`x -> f -> g`: an application where it starts with values, else an operation."""
+    first = body.evaluate(node.steps[0])
+    operations = [(step, body.evaluate(step)) for step in node.steps[1:]]
+    if isinstance(first, Poison) or any(isinstance(o, Poison) for _, o in operations):
+        return POISON
+    for step, operation in operations:
+        if isinstance(operation, SetValue):
+            raise fault(
+                "E0601", f"`{step.span.text}` is a set", step.span, f"choose {step.span.text}"
+            )
+        if not is_operation(operation):
+            raise fault(
+                "E0401",
+                f"`{step.span.text}` is {kind(operation)}, not an operation",
+                step.span,
+                "values stand at the start of a flow",
+            )
+    rest = tuple(o for _, o in operations)
+    if is_operation(first):
+        return Composed((first, *rest), node.span)  # type: ignore[arg-type]
+    operands = as_operands(first, node.steps[0].span)
+    if whole and len(operands) == 1:
+        shape = body.builder.shape(operands[0].number)
+        if sum(stateful(body, o) for o in rest) > 1:
+            steps = Composed(rest, node.steps[1].span.to(node.span))  # type: ignore[arg-type]
+            made = apply.branch(body, steps, shape, "x", node.span)
+            return body.ref(body.builder.branch(made, {}, operands[0].number, span=node.span))
+    result: Value = operands
+    for step, operation in operations:
+        if isinstance(result, Poison):
+            return result
+        result = apply.apply(body, operation, as_operands(result, step.span), step.span)
+    return result
+
+
+def stateful(body: Body, operation: Value) -> int:
+    """At least how many layers with weights an operation puts into a flow, as one module each.
+
+    What makes no plain module (a choice, a cell, a repeat) counts as none and keeps a flow open.
+    """
+    match operation:
+        case LayerOperation():
+            return int(operation.layer in STATEFUL)
+        case Declared(declaration=ast.OpDecl() as op) if not body.lowering.decides(op):
+            return 1
+        case Composed():
+            return sum(stateful(body, step) for step in operation.steps)
+        case Chosen() | Repeated() | Declared():
+            return -1000
+    return 0
+
+
+def each(body: Body, node: ast.Each) -> Iterator[Value]:
+    """`each (a, b) -> f`: evaluates the steps anew for every value."""
+    source = body.evaluate(node.source)
+    if isinstance(source, Poison):
+        raise DartsError(())
+    if not isinstance(source, tuple):
+        raise fault(
+            "E0401",
+            f"`each` goes over a list of values, this is {kind(source)}",
+            node.source.span,
+            f"({node.source.span.text}, …)" if isinstance(source, Ref) else None,
+        )
+    for item in _flat(source, node.source.span):
+        yield edge(body, item, node.steps)
+
+
+def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
+    """One value through operations; decisions made on the way stand on this edge."""
+    outer, start, decided = body.edge_source, len(body.region.graph), len(body.decisions)
+    body.edge_source = body.region.node(source.number).bound
+    try:
+        result: Value = source
+        for step in steps:
+            operation = body.evaluate(step)
+            if isinstance(operation, SetValue):
+                text = step.span.text
+                raise fault("E0601", f"`{text}` is a set", step.span, f"`choose {text}`")
+            if isinstance(operation, Poison) or isinstance(result, Poison):
+                raise DartsError(())
+            if not is_operation(operation):
+                raise fault(
+                    "E0401",
+                    f"`{step.span.text}` is {kind(operation)}, not an operation",
+                    step.span,
+                )
+            result = apply.apply(body, operation, as_operands(result, step.span), step.span)
+        if len(body.decisions) > decided + 1:
+            body.crowded = steps[0].span.to(steps[-1].span)
+        new = range(start, len(body.region.graph))
+        modules = [i for i in new if is_module(body.region.node(i))]
+        if body.node is not None and "[" in body.node and len(modules) == 1:
+            name = labels.attribute(f"{body.node}_from_{body.edge_source}")
+            body.region.replace(modules[0], name=name)
+        return result
+    finally:
+        body.edge_source = outer
+
+
+def join(body: Body, node: ast.Call) -> Value:
+    """`sum`, `mean` or `concat` of values; in it every argument is an edge."""
+    values: list[Ref] = []
+    how = node.callee.name  # type: ignore[union-attr]
+    for argument in node.arguments:
+        if argument.name is not None:
+            raise fault("E0301", f"`{how}` takes values, not named arguments", argument.span)
+        syntax = _taken(body, argument.value)
+        if isinstance(syntax, ast.Flow):
+            first = body.evaluate(syntax.steps[0])
+            if isinstance(first, Ref):
+                value = edge(body, first, syntax.steps[1:])
+            else:
+                value = flow(body, syntax)
+        else:
+            value = body.evaluate(syntax)
+        if isinstance(value, Poison):
+            return POISON
+        values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
+    if not values:
+        raise fault(
+            "E0604",
+            f"`{body.node or 'this'}` has nothing to {how}: no value reaches it",
+            node.span,
+            "let it read an input as well",
+        )
+    ranks = {len(body.builder.shape(v.number)) for v in values}
+    if len(ranks) > 1:
+        raise fault("E0501", "vectors and images cannot be joined", node.span)
+    return body.ref(body.builder.join(how, tuple(v.number for v in values), node.span))
+
+
+def _taken(body: Body, syntax: ast.Expr) -> ast.Expr:
+    """What a condition that has come out selects, so that it is an edge like any other."""
+    while isinstance(syntax, ast.When) and syntax.otherwise is not None:
+        condition = body.number(syntax.condition)
+        if not isinstance(condition, Const):
+            break
+        syntax = syntax.value if condition.value else syntax.otherwise
+    return syntax
+
+
+def _flat(values: Any, span: Span) -> Iterator[Ref]:
+    for value in values:
+        if isinstance(value, tuple):
+            yield from _flat(value, span)
+        elif isinstance(value, Ref):
+            yield value
+        elif isinstance(value, Poison):
+            raise DartsError(())
+        else:
+            help = "a flow starts with a value" if is_operation(value) else None
+            raise fault("E0401", f"values are joined, this is {kind(value)}", span, help)

@@ -1,0 +1,135 @@
+"""Sets: the options of a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from compiler.ir import Region
+from compiler.lowering import apply, calls, labels
+from compiler.lowering.values import (
+    Declared,
+    LayerOperation,
+    Operation,
+    OptionValue,
+    Poison,
+    Repeated,
+    SetValue,
+    Value,
+    is_operation,
+    kind,
+)
+from dsl import ast
+from dsl.diagnostics import DartsError, did_you_mean, fault
+from dsl.source import Span
+from dsl.vocabulary import LAYERS
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+
+def options(body: Body, node: ast.Expr) -> SetValue:
+    value = body.evaluate(node)
+    if isinstance(value, SetValue):
+        return value
+    if isinstance(value, Poison):
+        raise DartsError(())
+    raise fault("E0601", f"`choose` needs a set, this is {kind(value)}", node.span)
+
+
+def set_value(body: Body, node: ast.Expr, declaration: ast.SetDecl | None = None) -> SetValue:
+    if not isinstance(node, ast.SetExpr):
+        value = options(body, node)
+        return SetValue(value.options, node.span, declaration or value.declaration, value.given)
+    found: list[OptionValue] = []
+    for item in node.items:
+        found += _items(body, item, list(item.loops))
+    if not found:
+        raise fault("E0601", "this set has no option left", node.span)
+    if all(option.sink for option in found):
+        raise fault("E0602", "every option is a sink, so none could be selected", node.span)
+    labels: dict[str, OptionValue] = {}
+    for option in found:
+        if option.label in labels:
+            raise fault(
+                "E0603",
+                f"two options are called `{option.label}`",
+                option.span,
+                "give one of them another name with `as`",
+            )
+        labels[option.label] = option
+    return SetValue(tuple(found), node.span, declaration)
+
+
+def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionValue]:
+    """The options that an item of a set stands for."""
+    if loops:
+        first, *rest = loops
+        values = body.evaluate(first.source)
+        if not isinstance(values, tuple):
+            raise fault("E0401", f"`for` goes over a list, this is {kind(values)}", first.span)
+        for value in values:
+            with body.looking_up(body.frame.extended(**{first.name: value})):
+                yield from list(_items(body, item, rest))
+        return
+    if item.condition is not None and not body.constant(item.condition):
+        return
+    value = body.evaluate(item.value)
+    if isinstance(value, SetValue):
+        yield from value.options
+        return
+    if isinstance(value, Poison):
+        raise DartsError(())
+    if not is_operation(value):
+        raise fault("E0601", f"an option is an operation, this is {kind(value)}", item.span)
+    label = item.label or labels.label(value)
+    yield OptionValue(value, label, item.sink, item.value.span)  # type: ignore[arg-type]
+
+
+def passed_on(
+    body: Body, option: OptionValue, given: tuple[tuple[str, Value], ...], span: Span
+) -> OptionValue:
+    """An option with the arguments that its set is given."""
+    operation = option.operation
+    for name, value in given:
+        operation = _with_argument(body, operation, name, value, span)
+    return OptionValue(operation, option.label, option.sink, option.span)
+
+
+def option(
+    body: Body, option: OptionValue, given: tuple[tuple[str, Value], ...], shape: Any
+) -> Region:
+    """An option as a branch that reads a value of `shape`."""
+    passed = passed_on(body, option, given, option.span)
+    return apply.branch(body, passed.operation, shape, option.label, option.span)
+
+
+def _with_argument(
+    body: Body, operation: Operation, name: str, value: Value, span: Span
+) -> Operation:
+    """An option given an argument by its set.
+
+    Raises:
+        DartsError: when the option does not take it.
+    """
+    match operation:
+        case Declared():
+            names = [p.name for p in operation.declaration.parameters]
+            if name in names:
+                return replace(operation, given=(*operation.given, (name, value)))
+            title = operation.declaration.name.name
+        case LayerOperation():
+            names = [a.name for a in LAYERS[operation.layer].optional]
+            if name in names:
+                given = (*operation.arguments, (name, value))
+                return calls.layer_operation(body, operation.layer, given, operation.span)
+            title = operation.layer
+        case _:
+            names, title = [], labels.label(operation)
+    raise fault(
+        "E0306",
+        f"`{title}` has no `{name}`, which `{span.text}` gives to every option",
+        operation.span if not isinstance(operation, Repeated) else span,
+        did_you_mean(name, names),
+    )

@@ -1,0 +1,137 @@
+"""What an expression of the language can mean while it is lowered.
+
+A number, a flag or a word is an `Expr`; a tensor is a `Ref`; a list is a tuple of values. The rest
+are operations, which become nodes only when they are applied to a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler.expr import Expr
+from compiler.ir import Arguments
+from dsl import ast
+from dsl.diagnostics import DartsError, fault
+from dsl.source import Span
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value of the region under construction; `owner` tells which that is."""
+
+    number: int
+    owner: int
+
+
+class Poison:
+    """Stands for what a fault, already reported, has left undefined."""
+
+
+POISON = Poison()
+
+
+@dataclass(frozen=True)
+class LayerOperation:
+    layer: str
+    arguments: Arguments
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An op or a cell with the arguments given so far."""
+
+    declaration: ast.OpDecl | ast.CellDecl
+    given: tuple[tuple[str, Value], ...]
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Composed:
+    steps: tuple[Operation, ...]
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Conditional:
+    condition: Expr
+    then: Operation
+    otherwise: Operation
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
+class OptionValue:
+    operation: Operation
+    label: str
+    sink: bool
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
+class SetValue:
+    """A set's options; `declaration` where the set has a name, with the arguments given to it."""
+
+    options: tuple[OptionValue, ...]
+    span: Span = field(compare=False)
+    declaration: ast.SetDecl | None = None
+    given: tuple[tuple[str, Value], ...] = ()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    options: SetValue
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Where names are looked up: a body's bindings over the declarations of its file."""
+
+    names: dict[str, Any]
+    scope: Mapping[str, ast.Declaration]
+
+    def extended(self, **names: Any) -> Frame:
+        return Frame({**self.names, **names}, self.scope)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    count: Expr
+    syntax: ast.Repeat
+    frame: Frame
+
+
+Operation = LayerOperation | Declared | Composed | Conditional | Chosen | Repeated
+Value = Expr | Ref | Poison | Operation | SetValue | tuple[Any, ...]
+
+
+def kind(value: Value) -> str:
+    """The kind of a value, as messages name it."""
+    match value:
+        case Expr():
+            return "a number"
+        case Ref():
+            return "a value"
+        case SetValue():
+            return "a set"
+        case tuple():
+            return "a list"
+    return "an operation"
+
+
+def is_operation(value: Value) -> bool:
+    return isinstance(value, LayerOperation | Declared | Composed | Conditional | Chosen | Repeated)
+
+
+def as_operands(value: Value, span: Span) -> tuple[Ref, ...]:
+    """The values that flow on."""
+    items = value if isinstance(value, tuple) else (value,)
+    for item in items:
+        if not isinstance(item, Ref):
+            if isinstance(item, Poison):
+                raise DartsError(())
+            raise fault("E0401", f"a value is needed here, this is {kind(item)}", span)
+    return items

@@ -1,0 +1,24 @@
+"""From a space to its program with all sizes known: what building and describing begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from compiler.instantiate import Facts, instantiate
+from compiler.ir import Program
+from compiler.lowering import lower
+from compiler.profile import Values, values_of
+from dsl.space import Space
+
+
+def measure(
+    space: Space, phase: str, profile: str | None, overrides: Mapping[str, object]
+) -> tuple[Values, Program, Facts]:
+    """A space lowered in one phase, its sizes inferred at the values in force.
+
+    Raises:
+        DartsError: for a fault of the file or an override.
+    """
+    values = values_of(space, phase, profile, overrides)
+    program = lower(space, phase, values.parameters, values.profile, values.has_auxiliary)
+    return values, program, instantiate(program)
