@@ -1,0 +1,151 @@
+"""The program of a final model: every choice replaced by its winner, edges not kept left out.
+
+This is partial evaluation. What the winner makes simple becomes simple in passing: an identity is
+the value itself, zeros vanish from a sum, and drop-path disappears after nothing but identity.
+Layers with weights stay, also where nothing reads them, as the published counts have it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from compiler.builder import Builder
+from compiler.ir import (
+    Call,
+    Choice,
+    Input,
+    Join,
+    Layer,
+    Node,
+    Program,
+    Region,
+    Repeat,
+    is_open,
+)
+
+
+def specialise(program: Program, chosen: dict[str, dict[str, str]]) -> Program:
+    """`chosen[kind][path]` is the option of a decision that is left (see `genotype.resolve`)."""
+    return replace(program, network=_Specialiser(chosen).region(program.network))
+
+
+class _Specialiser:
+    def __init__(self, chosen: dict[str, dict[str, str]]) -> None:
+        self.chosen = chosen
+        self.done: dict[int, Region] = {}
+
+    def region(self, region: Region) -> Region:
+        if id(region) not in self.done:
+            self.done[id(region)] = self.rebuilt(region) if is_open(region) else region
+        return self.done[id(region)]
+
+    def rebuilt(self, region: Region) -> Region:
+        new = Region(
+            region.name,
+            region.kind,
+            dict(region.parameters),
+            promise=region.promise,
+            header=region.header,
+            comment=region.comment,
+            order=region.order,
+            span=region.span,
+            sources=region.sources,
+            decided=self.decided(region),
+        )
+        builder = Builder(new)
+        place: dict[int, int | None] = {}
+        for number, node in region.nodes():
+            operands = [place[o] for o in node.operands]
+            place[number] = self.node(builder, region, node, operands)
+            made = place[number]
+            if made is not None and node.bound is not None and new.node(made).bound is None:
+                new.replace(made, bound=node.bound)
+        new.auxiliary = tuple(_there(place[o]) for o in region.auxiliary)
+        return builder.finish(tuple(_there(place[o]) for o in region.outputs))
+
+    def decided(self, region: Region) -> tuple[str, ...]:
+        """What a kind decided, as `n[0] = sum(a -> skip_connect, b -> sep_conv_3x3)`."""
+        how = {n.bound: n.how for _, n in region.nodes() if isinstance(n, Join)}
+        chosen = self.chosen.get(region.name, {})
+        edges: dict[str, list[str]] = {}
+        for decision in region.decisions:
+            if decision.path in chosen:
+                source = f"{decision.source} -> " if decision.source else ""
+                node = decision.node or decision.path
+                edges.setdefault(node, []).append(source + chosen[decision.path])
+        return tuple(
+            f"{node} = {how[node]}({', '.join(own)})" if node in how else f"{node} = {own[0]}"
+            for node, own in edges.items()
+        )
+
+    def node(
+        self, builder: Builder, region: Region, node: Node, operands: list[int | None]
+    ) -> int | None:
+        """The node's place in the new region; None on an edge that was not kept."""
+        match node:
+            case Input():
+                return builder.region.add(node)
+            case Choice():
+                return self.choice(builder, region, node, _there(operands[0]))
+            case Join():
+                return self.join(builder, node, [o for o in operands if o is not None])
+        if any(o is None for o in operands):
+            return None
+        there = tuple(_there(o) for o in operands)
+        match node:
+            case Layer(layer="drop_path") if self.passes_through(builder, region, node, there[0]):
+                return there[0]
+            case Call():
+                inner = self.region(node.region)
+                return builder.call(inner, node.arguments, there, node.name, node.span)
+            case Repeat():
+                steps = tuple(replace(s, body=self.region(s.body)) for s in node.steps)
+                return builder.region.add(replace(node, operands=there, steps=steps))
+        return builder.copy(node, {}, there)
+
+    def choice(self, builder: Builder, region: Region, node: Choice, operand: int) -> int | None:
+        label = self.chosen[region.name].get(node.decision)
+        if label is None:
+            return None
+        option = next(o for o in node.region.options if o.label == label)
+        env: dict[str, Any] = {}
+        if not node.region.is_branch:
+            env = node.region.bind(node.arguments, [builder.shape(operand)])
+        made = builder.branch(option.body, env, operand, node.name, node.span)
+        if made != operand:  # an edge is a module, without state too
+            builder.region.replace(made, name=node.name)
+        return made
+
+    def join(self, builder: Builder, node: Join, operands: list[int]) -> int | None:
+        if not operands:
+            return None
+        if node.how == "sum":
+            rest = [o for o in operands if not _is_zero(builder.region.node(o))]
+            operands = rest or operands[:1]
+        return builder.join(node.how, tuple(operands), node.span)
+
+    def passes_through(self, builder: Builder, region: Region, node: Layer, operand: int) -> bool:
+        """Whether drop-path would follow nothing but identity, or zeros."""
+        before = region.node(node.operands[0])
+        if _is_zero(builder.region.node(operand)):
+            return True
+        if not isinstance(before, Choice):
+            return False
+        label = self.chosen[region.name][before.decision]
+        option = next(o for o in before.region.options if o.label == label)
+        env = {}
+        if not before.region.is_branch:
+            env = before.region.bind(before.arguments, [builder.shape(operand)])
+        scratch = Builder(Region("scratch", "branch"))
+        x = scratch.input("x", builder.shape(operand))
+        return scratch.branch(option.body, env, x) == x
+
+
+def _is_zero(node: Node) -> bool:
+    return isinstance(node, Layer) and node.layer == "zero"
+
+
+def _there(number: int | None) -> int:
+    assert number is not None, "a value that is read was on an edge that is not kept"
+    return number
