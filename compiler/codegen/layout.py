@@ -1,0 +1,144 @@
+"""Lays generated Python out as its formatter would: flat where it fits, else a line an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WIDTH = 100
+
+
+class Doc:
+    """An expression of the generated source."""
+
+    def flat(self) -> str:
+        raise NotImplementedError
+
+    def then(self, suffix: str) -> Doc:
+        """The expression with an attribute, a call or an index behind it."""
+        return Text(self.flat() + suffix)
+
+
+@dataclass(frozen=True)
+class Text(Doc):
+    text: str
+
+    def flat(self) -> str:
+        return self.text
+
+
+class Call(Doc):
+    """`head(argument, …)`; `always` puts every argument on a line of its own."""
+
+    def __init__(self, head: str, *arguments: Doc | str, always: bool = False) -> None:
+        self.head = head
+        self.arguments = [Text(a) if isinstance(a, str) else a for a in arguments]
+        self.always = always
+        self.brackets = "()"
+
+    def flat(self) -> str:
+        inside = ", ".join(a.flat() for a in self.arguments)
+        return f"{self.head}{self.brackets[0]}{inside}{self.brackets[1]}"
+
+    @property
+    def spread(self) -> bool:
+        return self.always or any(isinstance(a, Call) and a.spread for a in self.arguments)
+
+
+class ListOf(Call):
+    """`[item, …]`."""
+
+    def __init__(self, *items: Doc | str) -> None:
+        super().__init__("", *items)
+        self.brackets = "[]"
+
+
+class DictOf(Call):
+    """`{"key": value, …}`, an entry to a line; used as the only argument of a call."""
+
+    def __init__(self, entries: dict[str, Doc]) -> None:
+        super().__init__("", *[Entry(f'"{k}": ', v) for k, v in entries.items()], always=True)
+        self.brackets = "{}"
+
+
+@dataclass(frozen=True)
+class Entry(Doc):
+    key: str
+    value: Doc
+
+    def flat(self) -> str:
+        return self.key + self.value.flat()
+
+
+@dataclass(frozen=True)
+class Sum(Doc):
+    """Terms joined by `+`."""
+
+    terms: tuple[Doc, ...]
+
+    def flat(self) -> str:
+        return " + ".join(t.flat() for t in self.terms)
+
+    def then(self, suffix: str) -> Doc:
+        return Text(f"({self.flat()}){suffix}")
+
+
+@dataclass(frozen=True)
+class Either(Doc):
+    """`then if condition else otherwise`."""
+
+    then_doc: Doc
+    condition: str
+    otherwise: Doc
+
+    def flat(self) -> str:
+        return f"{self.then_doc.flat()} if {self.condition} else {self.otherwise.flat()}"
+
+    def then(self, suffix: str) -> Doc:
+        return Text(f"({self.flat()}){suffix}")
+
+
+def docstring(text: str) -> str:
+    """Text of a user's file as it may stand between triple quotes, and no more than text there."""
+    text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f'{text[:-1]}\\"' if text.endswith('"') else text
+
+
+def lines(doc: Doc, indent: int, before: str = "", after: str = "") -> list[str]:
+    """The source lines of `before doc after` at an indentation in spaces."""
+    pad = " " * indent
+    text = f"{pad}{before}{doc.flat()}{after}"
+    spread = isinstance(doc, Call) and doc.spread
+    if isinstance(doc, Entry):
+        return lines(doc.value, indent, before + doc.key, after)
+    if len(text) <= WIDTH and not spread:
+        return [text]
+    if isinstance(doc, Sum):
+        first, *rest = doc.terms
+        result = [f"{pad}{before}(", *lines(first, indent + 4)]
+        for term in rest:
+            result += lines(term, indent + 4, "+ ")
+        return [*result, f"{pad}){after}"]
+    if isinstance(doc, Either):
+        inner = [f"{pad}    {doc.flat()}"]
+        if len(inner[0]) > WIDTH:
+            inner = [
+                *lines(doc.then_doc, indent + 4),
+                f"{pad}    if {doc.condition}",
+                *lines(doc.otherwise, indent + 4, "else "),
+            ]
+        return [f"{pad}{before}(", *inner, f"{pad}){after}"]
+    if isinstance(doc, Call) and doc.arguments:
+        opening, closing = doc.brackets[0], doc.brackets[1]
+        head = f"{pad}{before}{doc.head}{opening}"
+        only = doc.arguments[0]
+        if len(doc.arguments) == 1 and isinstance(only, DictOf | ListOf):
+            inner = lines(only, indent + 4)
+            return [head, *inner, f"{pad}{closing}{after}"]
+        result = [head]
+        joined = ", ".join(a.flat() for a in doc.arguments)
+        if not doc.always and not spread and indent + 4 + len(joined) <= WIDTH:
+            return [head, f"{' ' * (indent + 4)}{joined}", f"{pad}{closing}{after}"]
+        for argument in doc.arguments:
+            result += lines(argument, indent + 4, after=",")
+        return [*result, f"{pad}{closing}{after}"]
+    return [text]

@@ -1,0 +1,240 @@
+"""How each layer is written in torch: as a module, or as a function where it holds no state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from compiler.codegen.layout import Call, Doc
+from compiler.expr import Const, Expr
+from compiler.ir import Dims, Layer
+from compiler.layers import padding
+from dsl.vocabulary import AUTO, SAME
+
+Show = Callable[[Expr], str]
+
+ACTIVATIONS = {
+    "relu": ("nn.ReLU", "F.relu"),
+    "relu6": ("nn.ReLU6", "F.relu6"),
+    "gelu": ("nn.GELU", "F.gelu"),
+    "silu": ("nn.SiLU", "F.silu"),
+    "tanh": ("nn.Tanh", "torch.tanh"),
+    "sigmoid": ("nn.Sigmoid", "torch.sigmoid"),
+}
+
+FUNCTIONS = frozenset({*ACTIVATIONS, "pool", "global_pool", "zero", "crop", "flatten", "dropout"})
+
+
+def is_function(node: Layer) -> bool:
+    """Whether a layer can be called without a module: no state, and no open numbers."""
+    fixed = all(isinstance(value, Const) for _, value in node.arguments)
+    return node.layer in FUNCTIONS and fixed
+
+
+def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
+    """The constructor of a layer that reads `shape`; items of the prelude are added to `used`."""
+    arguments = dict(node.arguments)
+    channels = show(shape[0])
+
+    def optional(**defaults: Any) -> list[str]:
+        """Arguments of the layer that are not torch's default, by torch's name."""
+        return [
+            f"{name}={show(arguments[name])}"
+            for name, default in defaults.items()
+            if arguments[name] != Const(default)
+        ]
+
+    match node.layer:
+        case "conv":
+            out = arguments["out"]
+            width = channels if out == Const(SAME) else show(out)
+            pad = _padding(arguments, show)
+            return Call(
+                "nn.Conv2d",
+                channels, width, show(arguments["k"]), *optional(stride=1), *pad,
+                *optional(dilation=1, groups=1), *_bias(arguments, show),
+            )  # fmt: skip
+        case "depthwise":
+            return _depthwise(arguments, channels, show, used, optional)
+        case "pool":
+            kind = "nn.MaxPool2d" if arguments["of"] == Const("max") else "nn.AvgPool2d"
+            return Call(kind, *_pool(arguments, show))
+        case "global_pool":
+            name = "GlobalMaxPool" if arguments["of"] == Const("max") else "GlobalMeanPool"
+            used.add(name)
+            return Call(name)
+        case "linear":
+            bias = [] if arguments["bias"] == Const(True) else [f"bias={show(arguments['bias'])}"]
+            return Call("nn.Linear", show(shape[-1]), show(arguments["out"]), *bias)
+        case "bn":
+            name = "nn.BatchNorm2d" if len(shape) == 3 else "nn.BatchNorm1d"
+            return Call(name, channels, *optional(affine=True))
+        case "zero":
+            used.add("Zero")
+            return Call("Zero", *([show(arguments["stride"])] if len(shape) == 3 else []))
+        case "crop":
+            used.add("Crop")
+            return Call("Crop", show(arguments["n"]))
+        case "flatten":
+            return Call("nn.Flatten")
+        case "dropout":
+            return Call("nn.Dropout", show(arguments["p"]))
+        case "drop_path":
+            used.add("DropPath")
+            return Call("DropPath")
+    return Call(ACTIVATIONS[node.layer][0])
+
+
+def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:
+    """The call of a layer without state on `operand`, which has `rank` sizes."""
+    arguments = dict(node.arguments)
+    match node.layer:
+        case "pool":
+            name = "F.max_pool2d" if arguments["of"] == Const("max") else "F.avg_pool2d"
+            return Call(name, operand, *_pool(arguments, show))
+        case "global_pool":
+            reduction = "amax" if arguments["of"] == Const("max") else "mean"
+            return operand.then(f".{reduction}((2, 3))")
+        case "zero":
+            stride = show(arguments["stride"])
+            if rank < 3 or stride == "1":
+                return Call("torch.zeros_like", operand)
+            return Call("torch.zeros_like", operand.then(f"[:, :, ::{stride}, ::{stride}]"))
+        case "crop":
+            n = show(arguments["n"])
+            return operand.then(f"[:, :, {n}:, {n}:]")
+        case "flatten":
+            return operand.then(".flatten(1)")
+        case "dropout":
+            return Call("F.dropout", operand, show(arguments["p"]), "self.training")
+    return Call(ACTIVATIONS[node.layer][1], operand)
+
+
+def _padding(arguments: dict[str, Expr], show: Show) -> list[str]:
+    pad = padding(arguments)
+    text = show(pad) if isinstance(pad, Expr) else str(pad)
+    return [] if text == "0" else [f"padding={text}"]
+
+
+def _bias(arguments: dict[str, Expr], show: Show) -> list[str]:
+    return [] if arguments["bias"] == Const(True) else [f"bias={show(arguments['bias'])}"]
+
+
+def _pool(arguments: dict[str, Expr], show: Show) -> list[str]:
+    parts = [show(arguments["k"])]
+    if arguments["stride"] != arguments["k"]:
+        parts.append(f"stride={show(arguments['stride'])}")
+    pad = _padding(arguments, show)
+    # without padding there is nothing to leave out of the mean
+    mean = pad and arguments["of"] == Const("mean")
+    return [*parts, *pad, *(["count_include_pad=False"] if mean else [])]
+
+
+def _depthwise(
+    arguments: dict[str, Expr],
+    channels: str,
+    show: Show,
+    used: set[str],
+    optional: Callable[..., list[str]],
+) -> Doc:
+    k = arguments["k"]
+    even = isinstance(k, Const) and isinstance(k.value, int) and k.value % 2 == 0
+    plain = arguments["padding"] == Const(AUTO) and arguments["bias"] == Const(False)
+    if plain and not even:
+        used.add("depthwise")
+        return Call("depthwise", channels, show(k), *optional(stride=1, dilation=1))
+    return Call(
+        "nn.Conv2d",
+        channels, channels, show(k), *optional(stride=1), *_padding(arguments, show),
+        *optional(dilation=1), f"groups={channels}", *_bias(arguments, show),
+    )  # fmt: skip
+
+
+PRELUDE: dict[str, str] = {
+    "DropPath": '''\
+class DropPath(nn.Module):
+    """While training, zeroes its input with probability `p`, for each sample on its own."""
+
+    def __init__(self, p: float = 0.0) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
+        return x * keep / (1 - self.p)
+''',
+    "dropped": '''\
+def dropped(drop_path: DropPath, edge: nn.Module, x: Tensor) -> Tensor:
+    """What an edge makes of `x`, with drop-path around it unless it is the identity."""
+    return x if isinstance(edge, nn.Identity) else drop_path(edge(x))
+''',
+    "GlobalMeanPool": '''\
+class GlobalMeanPool(nn.Module):
+    """The mean of every channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+''',
+    "GlobalMaxPool": '''\
+class GlobalMaxPool(nn.Module):
+    """The maximum of every channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax((2, 3))
+''',
+    "Zero": '''\
+class Zero(nn.Module):
+    """Zeros of the shape that a layer of this stride would give."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 4:
+            x = x[:, :, :: self.stride, :: self.stride]
+        return torch.zeros_like(x)
+''',
+    "Crop": '''\
+class Crop(nn.Module):
+    """All but the first `n` pixels of both axes."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, self.n :, self.n :]
+''',
+    "MixedOp": '''\
+class MixedOp(nn.ModuleDict):
+    """The sum of what its candidates make of one value, each times its weight."""
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        return sum(w * op(x) for w, op in zip(weights, self.values(), strict=True))
+''',
+    "SkippingMixedOp": '''\
+class SkippingMixedOp(nn.ModuleDict):
+    """What its candidates make of one value, each times its weight; zeros add nothing."""
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        pairs = zip(weights, self.values(), strict=True)
+        return sum(w * op(x) for w, op in pairs if not isinstance(op, Zero))
+''',
+    "depthwise": """\
+def depthwise(channels: int, k: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(
+        channels,
+        channels,
+        k,
+        stride=stride,
+        padding=dilation * (k // 2),
+        dilation=dilation,
+        groups=channels,
+        bias=False,
+    )
+""",
+}
+"""What generated files define for themselves, when they use it."""

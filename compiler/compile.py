@@ -1,0 +1,141 @@
+"""`compiler.build` and `compiler.emit`: from a file to a network, and to the text of one."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from compiler.codegen.layout import docstring
+from compiler.codegen.module import generate
+from compiler.files import write_text
+from compiler.genotype import Genotype, resolve
+from compiler.instantiate import instantiate
+from compiler.ir import Program, stacks
+from compiler.measure import measure
+from compiler.passes import pipeline
+from compiler.profile import Values
+from compiler.specialise import specialise
+from compiler.supernet import Supernet
+from compiler.verify import verify
+from dsl.diagnostics import fault
+from dsl.load import load
+from dsl.space import Space
+
+Genes = Genotype | str | Path
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program with the source generated from it."""
+
+    program: Program
+    source: str
+    values: Values
+
+
+def compile_space(
+    space: Space | str | Path,
+    profile: str | None = None,
+    genotype: Genes | None = None,
+    passes: str = "none",
+    overrides: Mapping[str, Any] | None = None,
+) -> Compiled:
+    """A space to IR and source: the supernet, or the final model where a genotype is given.
+
+    Raises:
+        DartsError: for a fault of the file, the profile, an override or the genotype.
+    """
+    space = space if isinstance(space, Space) else load(space)
+    phase = "search" if genotype is None else "final"
+    values, program, facts = measure(space, phase, profile, overrides or {})
+    if genotype is not None:
+        genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
+        program = specialise(program, resolve(genotype, program.kinds))
+        facts = instantiate(program)
+    verify(program)
+    for each in pipeline(passes):
+        program = each.apply(program)
+        verify(program, after=each.name)
+    source = generate(program, facts, _docstring(program, passes))
+    return Compiled(program, source, values)
+
+
+def build(
+    space: Space | str | Path,
+    *,
+    profile: str | None = None,
+    genotype: Genes | None = None,
+    passes: str = "none",
+    auxiliary: bool = False,
+    **overrides: Any,
+) -> nn.Module:
+    """The network a file describes.
+
+    Without a genotype, its supernet (`compiler.Supernet`) in the search profile: `net(images)`
+    gives logits [batch, classes]. With one, the final model in the final profile; `auxiliary=True`
+    builds its auxiliary head too, and `forward` then returns a pair while training. `profile` names
+    another profile of the file; `overrides` are profile values by name. Weights and alphas are
+    drawn from torch's global generator.
+
+    Raises:
+        DartsError: for a fault of the file, the profile, an override or the genotype.
+    """
+    compiled = compile_space(space, profile, genotype, passes, overrides)
+    classes = execute(compiled.source, f"<dartsc {compiled.program.name}>")
+    if genotype is None:
+        return Supernet(classes["Supernet"](), compiled.program)
+    options = {"auxiliary": True} if auxiliary else {}
+    if auxiliary and not compiled.program.network.auxiliary:
+        raise fault("E0712", "this network has no auxiliary output to build", None)
+    network: nn.Module = classes["Network"](**options)
+    return network
+
+
+def emit(
+    space: Space | str | Path,
+    *,
+    genotype: Genes,
+    path: str | Path,
+    profile: str | None = None,
+    **overrides: Any,
+) -> None:
+    """Writes the final model as a standalone Python file that needs torch and nothing else.
+
+    Raises:
+        DartsError: for a fault of the file, the profile, an override or the genotype.
+        OSError: when the file cannot be written.
+    """
+    write_text(Path(path), compile_space(space, profile, genotype, overrides=overrides).source)
+
+
+def execute(source: str, name: str) -> dict[str, Any]:
+    """Runs generated source as a module; tracebacks show its lines."""
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    namespace: dict[str, Any] = {"__name__": "dartsc_generated"}
+    exec(compile(source, name, "exec"), namespace)
+    return namespace
+
+
+def _docstring(program: Program, passes: str) -> str:
+    file = docstring(f"{program.name}.darts, profile `{program.profile}`")
+    if program.phase == "final":
+        kinds = [r for r in program.regions() if r.kind == "cell" and r.decided]
+        where = "docstring of the cell" if len(kinds) == 1 else "docstrings of the cells"
+        return (
+            f"The final network of {file}.\n\n"
+            f"Written by dartsc from the genotype in the {where}; needs torch and nothing else.\n"
+        )
+    lines = [f"The supernet of {file}; written by dartsc, passes: {passes}.", ""]
+    lines.append("The mixing weights come from outside, a row for each decision:")
+    lines.append("")
+    for kind in program.kinds:
+        groups = stacks(kind.decisions)
+        sizes = ", ".join(f"[{len(g)}, {len(kind.decisions[g[0]].options)}]" for g in groups)
+        ends = dict.fromkeys([kind.decisions[0].path, kind.decisions[-1].path])
+        lines.append(f"    {kind.name} {sizes}: {', … '.join(ends)}")
+    return "\n".join(lines) + "\n"

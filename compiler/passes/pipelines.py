@@ -1,0 +1,43 @@
+"""Which passes run, in which order, under which name.
+
+| pipeline | passes | exact second order |
+|---|---|---|
+| none | (nothing: one module for every candidate, the baseline) | yes |
+| simple | drop_zeros | yes |
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from compiler.ir import Program
+from compiler.passes.drop_zeros import DropZeros
+from dsl.diagnostics import did_you_mean, fault
+
+
+class Pass(Protocol):
+    """A rewrite of a program that changes nothing but how it is computed."""
+
+    @property
+    def name(self) -> str: ...
+
+    def apply(self, program: Program) -> Program: ...
+
+
+PIPELINES: dict[str, tuple[Pass, ...]] = {
+    "none": (),
+    "simple": (DropZeros(),),
+}
+
+
+def pipeline(name: str) -> tuple[Pass, ...]:
+    """Raises:
+    DartsError: when there is no pipeline of that name.
+    """
+    if name not in PIPELINES:
+        known = ", ".join(f"`{p}`" for p in PIPELINES)
+        raise fault(
+            "E0901", f"there is no pipeline `{name}`", None,
+            did_you_mean(name, PIPELINES) or f"one of {known}",
+        )  # fmt: skip
+    return PIPELINES[name]

@@ -1,0 +1,72 @@
+"""A generated supernet with its alphas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from compiler.derive import Derivation, derive
+from compiler.genotype import Genotype
+from compiler.ir import Program, stacks
+
+ALPHA_SCALE = 1e-3
+
+
+class Supernet(nn.Module):
+    """A search network: a generated module (`model`) and the alphas that weigh its mixtures.
+
+    Alphas start at 1e-3 times a standard normal, drawn from torch's global generator; the
+    relaxation is a softmax over each decision's options (Liu et al. 2019, equation 2).
+    """
+
+    def __init__(self, model: nn.Module, program: Program) -> None:
+        super().__init__()
+        self.model = model
+        self.program = program
+        self.alphas = nn.ParameterDict()
+        for kind in program.kinds:
+            for number, stack in enumerate(stacks(kind.decisions)):
+                options = len(kind.decisions[stack[0]].options)
+                start = ALPHA_SCALE * torch.randn(len(stack), options)
+                self.alphas[f"{kind.name}_{number}"] = nn.Parameter(start)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Logits [batch, classes] of images [batch, channels, height, width]."""
+        weights = [self.mixing_weights()] if self.program.kinds else []
+        logits: Tensor = self.model(*inputs, *weights)
+        return logits
+
+    def mixing_weights(self) -> dict[str, Tensor | tuple[Tensor, ...]]:
+        """By kind, the weights [decisions, options]; several tensors where stacks differ."""
+        weights: dict[str, Tensor | tuple[Tensor, ...]] = {}
+        for kind in self.program.kinds:
+            soft = tuple(torch.softmax(alphas, dim=-1) for alphas in self._alphas_of(kind.name))
+            weights[kind.name] = soft[0] if len(soft) == 1 else soft
+        return weights
+
+    def arch_parameters(self) -> Iterator[nn.Parameter]:
+        """The alphas, one tensor [decisions, options] for every stack, in file order."""
+        yield from self.alphas.values()
+
+    def weight_parameters(self) -> Iterator[nn.Parameter]:
+        """Everything else that is trained, in the order of the program."""
+        yield from self.model.parameters()
+
+    def derive(self) -> Derivation:
+        """The genotype by the rule in the file, with the audit of every decision."""
+        rows = {
+            kind.name: [
+                row.tolist() for alphas in self._alphas_of(kind.name) for row in alphas.detach()
+            ]
+            for kind in self.program.kinds
+        }
+        return derive(self.program.kinds, rows)
+
+    def genotype(self) -> Genotype:
+        return self.derive().genotype
+
+    def _alphas_of(self, kind: str) -> list[nn.Parameter]:
+        decisions = next(k for k in self.program.kinds if k.name == kind).decisions
+        return [self.alphas[f"{kind}_{number}"] for number in range(len(stacks(decisions)))]
