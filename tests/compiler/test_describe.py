@@ -1,0 +1,53 @@
+"""What `check` finds and what `describe` says."""
+
+from __future__ import annotations
+
+import pytest
+from support import CIFAR, PROGRAMS, space
+
+from compiler.describe import check, describe
+from dsl import DartsError, load
+
+
+def test_the_paper_s_space_in_words() -> None:
+    assert list(describe(load(CIFAR), None, {}).lines()) == [
+        "network   image[3, 32, 32] -> class[10]",
+        "cell      normal from before, last: 14 edges into 4 nodes, 2 kept per node by weight",
+        "cell      reduce from before, last: 14 edges into 4 nodes, 2 kept per node by weight",
+        "choose    sink none, max_pool_3x3, avg_pool_3x3, skip_connect, sep_conv_3x3, "
+        "sep_conv_5x5, dil_conv_3x3, dil_conv_5x5",
+        f"describes {180**2 * 49**8:,} architectures = {180 * 49**4:,} normal x "
+        f"{180 * 49**4:,} reduce",
+        "supernet  1,930,618 weights in profile `search`",
+    ]
+
+
+def test_a_profile_and_overrides_change_the_numbers() -> None:
+    demo = describe(load(CIFAR), "demo", {"size": 8, "channels": 1})
+    assert demo.inputs == "image[1, 8, 8]"
+    assert demo.profile == "demo"
+    assert demo.weights < 100_000
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_programs_check_and_describe(path) -> None:
+    check(load(path))
+    assert all(list(describe(load(path), None, {}).lines()))
+
+
+def test_every_profile_is_checked() -> None:
+    text = """
+        network(C) from image[3, 8, 8] to class[2] = image -> conv(3, out: C / 2) -> flatten
+            -> linear(2)
+        profile search { C = 4 }
+        profile final { C = 4 }
+        profile odd { C = 5 }
+    """
+    with pytest.raises(DartsError) as raised:
+        check(space(text))
+    assert [d.message for d in raised.value.diagnostics] == ["5 / 2 leaves a remainder"]
+    check(space(text.replace("C = 5", "C = 6")))
+
+
+def test_a_file_without_a_network_checks() -> None:
+    check(space("op f = relu"))

@@ -1,0 +1,245 @@
+"""Genotypes: both forms say the same, and what does not fit is a fault, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from reference.darts import DARTS_V2 as CELL
+from support import CIFAR, DARTS_V2, PROGRAMS, randomise, sources
+
+import compiler
+from compiler import Genotype
+from compiler.compile import compile_space
+from compiler.genotype import kept, resolve
+from compiler.ir import Region
+from dsl import DartsError
+
+
+@pytest.fixture(scope="module")
+def kinds() -> list[Region]:
+    return compile_space(CIFAR).program.kinds
+
+
+def named(kinds: list[Region]) -> Genotype:
+    """The paper's cell in the form with names."""
+    chosen = resolve(Genotype.parse(DARTS_V2), kinds)
+    cells = {
+        kind.name: {"decisions": chosen[kind.name], "sources": list(kind.sources)} for kind in kinds
+    }
+    return Genotype.parse(yaml.safe_dump({"cells": cells}, sort_keys=False))
+
+
+def test_the_published_text_parses() -> None:
+    genotype = Genotype.parse(DARTS_V2)
+    assert list(genotype.cells) == ["normal", "reduce"]
+    assert genotype.cells["normal"].decisions[7] == ("#2", "dil_conv_3x3")
+    assert genotype.cells["reduce"].output == ("#2", "#3", "#4", "#5")
+    assert genotype.counts()["sep_conv_3x3"] == 5
+
+
+def test_numbered_sources_are_understood_by_the_space(kinds: list[Region]) -> None:
+    genotype = named(kinds)
+    assert {kind: sources(genotype, kind) for kind in CELL} == CELL
+
+
+def test_both_forms_are_one_model(kinds: list[Region]) -> None:
+    texts = [
+        compile_space(CIFAR, genotype=genotype).source
+        for genotype in (Genotype.parse(DARTS_V2), named(kinds))
+    ]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_the_named_form_round_trips(path: Path, tmp_path: Path) -> None:
+    net = compiler.build(path)
+    randomise(net)
+    derivation = net.derive()
+    derivation.genotype.save(tmp_path / "genotype.yaml", derivation.audit)
+    assert Genotype.load(tmp_path / "genotype.yaml") == derivation.genotype
+    document = yaml.safe_load((tmp_path / "genotype.yaml").read_text())
+    assert document["audit"].keys() == document["cells"].keys()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_tuple_form_round_trips(seed: int) -> None:
+    torch.manual_seed(seed)
+    net = compiler.build(CIFAR, C=2, N=2, size=8)
+    randomise(net)
+    genotype = net.genotype()
+    text = str(genotype)
+    assert "normal_concat=range(2, 6)" in text
+    again = Genotype.parse(text)
+    assert str(again) == text
+    assert resolve(again, net.program.kinds) == resolve(genotype, net.program.kinds)
+
+
+def test_the_order_of_a_node_s_edges_does_not_matter(kinds: list[Region]) -> None:
+    swapped = DARTS_V2.replace(
+        "('skip_connect', 0), ('dil_conv_3x3', 2)", "('dil_conv_3x3', 2), ('skip_connect', 0)"
+    )
+    assert swapped != DARTS_V2
+    first, second = (resolve(Genotype.parse(t), kinds) for t in (DARTS_V2, swapped))
+    assert first == second
+
+
+def test_a_genotype_is_a_file_or_an_object(tmp_path: Path) -> None:
+    (tmp_path / "g.txt").write_text(DARTS_V2)
+    small = {"C": 2, "N": 3, "size": 16, "auxiliary_weight": 0}
+    for genotype in (tmp_path / "g.txt", str(tmp_path / "g.txt"), Genotype.parse(DARTS_V2)):
+        net = compiler.build(CIFAR, genotype=genotype, **small)
+        assert net(torch.randn(2, 3, 16, 16)).shape == (2, 10)
+
+
+def test_edges_kept_are_counted_by_node(kinds: list[Region]) -> None:
+    assert kept(kinds[0]) == {"n[0]": 2, "n[1]": 2, "n[2]": 2, "n[3]": 2}
+
+
+# ---- what is no genotype -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "3",
+        "- a\n- b",
+        "cells: 3",
+        "cells: {normal: 3}",
+        "cells: {normal: {decisions: [1, 2]}}",
+        "cells: {normal: {decisions: {}, sources: 7}}",
+        "a: [1, 2",
+        "Genotype(",
+        "Genotype()x",
+        "Genotype(normal=[('a', 0)], *b)",
+        "Genotype(normal=3)",
+        "Genotype(normal=[('a',)])",
+        "Genotype(normal=[('a', 'b')])",
+        "Genotype([('a', 0)])",
+        "Genotype(__import__('os').system('x'))",
+        "Genotype(normal=__import__('os').system('x'))",
+        "Genotype(normal=[(open('x'), 0)])",
+        "Genotype(normal=[('a', 0)], normal_concat=range(10**9))",
+        "Genotype(normal=[('a', 0)], normal_concat=range(0, 1, 0))",
+        "Genotype(normal=" + "[" * 5000 + ")",
+        "Genotype(normal=" + "-" * 50000 + "1)",
+        "!!python/object/apply:os.system ['touch hacked']",
+        "cells: !!python/object/apply:os.system ['touch hacked']",
+        "&a [*a]",
+    ],
+    ids=range(25),
+)
+def test_texts_that_are_no_genotype(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "genotype.yaml"
+    path.write_text(text)
+    with pytest.raises(DartsError) as raised:
+        Genotype.load(path)
+    assert [d.code for d in raised.value.diagnostics] == ["E0801"]
+    assert [p.name for p in tmp_path.iterdir()] == ["genotype.yaml"]
+
+
+def test_aliases_in_yaml_do_not_grow(tmp_path: Path) -> None:
+    bomb = "a: &a [x, x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20)
+    )
+    with pytest.raises(DartsError):
+        Genotype.parse(bomb)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\x7fELF\x80\xff")
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "binary"):
+        with pytest.raises(DartsError) as raised:
+            Genotype.load(path)
+        assert [d.code for d in raised.value.diagnostics] == ["E0801"]
+
+
+MISFITS = {
+    "unknown cell": ({"other": {}}, "no cell `other`"),
+    "missing cell": ({"reduce": None}, "nothing about cell `reduce`"),
+    "unknown option": ({"normal": {"n[0] from a": "sep_conv_7x7"}}, "no option `sep_conv_7x7`"),
+    "sink": ({"normal": {"n[0] from a": "none"}}, "`none` is a sink"),
+    "unknown path": ({"normal": {"n[0] from c": "skip_connect"}}, "decides no `n[0] from c`"),
+    "too many": ({"normal": {"n[1] from n[0]": "skip_connect"}}, "keeps 2, the genotype names 3"),
+    "too few": ({"normal": {"n[3] from a": None}}, "keeps 2, the genotype names 1"),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_named_genotypes_of_another_space(name: str, kinds: list[Region]) -> None:
+    changes, words = MISFITS[name]
+    cells = {k: dict(cell.decisions) for k, cell in named(kinds).cells.items()}
+    for kind, decisions in changes.items():
+        if decisions is None:
+            del cells[kind]
+            continue
+        cells.setdefault(kind, {})
+        for path, option in decisions.items():
+            if option is None:
+                del cells[kind]["n[3] from a"]
+            else:
+                cells[kind][path] = option
+    text = yaml.safe_dump({"cells": {k: {"decisions": d} for k, d in cells.items()}})
+    with pytest.raises(DartsError) as raised:
+        compiler.build(CIFAR, genotype=Genotype.parse(text))
+    assert [d.code for d in raised.value.diagnostics] == ["E0802"]
+    assert words in raised.value.diagnostics[0].message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0)", "('sep_conv_3x3', 0)",
+         "keeps 8 edges"),
+        ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 9)", "no edge from value 9"),
+        ("('dil_conv_3x3', 2)", "('dil_conv_3x3', -1)", "no edge from value -1"),
+        ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)", "no edge from value 0"),
+        ("('dil_conv_3x3', 2)", "('dil_conv_9x9', 2)", "no option `dil_conv_9x9`"),
+        ("('dil_conv_3x3', 2)", "('none', 2)", "`none` is a sink"),
+    ],
+)  # fmt: skip
+def test_tuple_genotypes_of_another_space(old: str, new: str, words: str) -> None:
+    assert old in DARTS_V2
+    with pytest.raises(DartsError) as raised:
+        compiler.build(CIFAR, genotype=Genotype.parse(DARTS_V2.replace(old, new)))
+    assert [d.code for d in raised.value.diagnostics] == ["E0802"]
+    assert words in raised.value.diagnostics[0].message
+
+
+def test_a_near_name_is_suggested(kinds: list[Region]) -> None:
+    text = DARTS_V2.replace("dil_conv_3x3", "dil_cnv_3x3")
+    with pytest.raises(DartsError) as raised:
+        resolve(Genotype.parse(text), kinds)
+    assert raised.value.diagnostics[0].help == "did you mean `dil_conv_3x3`?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "cells: 2020-99-99",
+        "cells: {c: {decisions: [[relu, yes]]}}",
+        "cells: {c: {decisions: {'#x': relu}}}",
+        f"Genotype(c=[('relu', 0)], c_concat=range({10**24}))",
+        "Genotype(c=" + "[" * 500 + "]" * 500 + ")",
+        "Genotype(c=[(print('x'), 0)])",
+    ],
+)
+def test_odd_texts_are_refused_in_words(text: str) -> None:
+    """Whatever a file holds, the answer is a diagnostic without a word of Python's own."""
+    with pytest.raises(DartsError) as raised:
+        resolve(Genotype.parse(text), [])
+    assert all("<ast" not in d.message and "0x" not in d.message for d in raised.value.diagnostics)
+
+
+def test_the_output_must_be_the_cells() -> None:
+    """A tuple form that names another output belongs to another space."""
+    wrong = DARTS_V2.replace("normal_concat=[2, 3, 4, 5]", "normal_concat=[4, 5]")
+    with pytest.raises(DartsError, match="gives back"):
+        compile_space(CIFAR, genotype=Genotype.parse(wrong))

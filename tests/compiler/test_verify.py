@@ -1,0 +1,107 @@
+"""Broken IR is found: every violation is made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from support import PROGRAMS, compiled
+
+from compiler.compile import compile_space
+from compiler.expr import Symbol
+from compiler.ir import Call, Choice, Layer, Program, Region
+from compiler.verify import IllegalIR, verify
+
+TEXT = """
+    op f(k) = relu -> conv(k) -> norm
+    cell u(C) from x {
+        y = x -> f(C)
+        node n[2] = sum(each (x, y, earlier n) -> choose { skip, sep_conv(3) })
+        return n[-1]
+    }
+    network(C = 3) from image[3, 8, 8] to out[3, 8, 8] = image -> u(C) -> repeat 2 { f(3) }
+"""
+
+
+def first(region: Region, kind: type) -> int:
+    return next(i for i, node in region.nodes() if isinstance(node, kind))
+
+
+def region(program: Program, name: str) -> Region:
+    return next(r for r in program.regions() if r.name == name)
+
+
+def no_output(program: Program) -> None:
+    region(program, "u").outputs = ()
+
+
+def cycle(program: Program) -> None:
+    unit = region(program, "u")
+    unit.graph.add_edge(unit.outputs[0], first(unit, Call))
+
+
+def later_operand(program: Program) -> None:
+    unit = region(program, "u")
+    number = first(unit, Call)
+    unit.graph.nodes[number]["node"] = replace(unit.node(number), operands=(number,))
+
+
+def hole(program: Program) -> None:
+    unit = region(program, "u")
+    unit.graph.remove_node(max(unit.graph))
+    unit.graph.add_node(99, node=unit.node(0))
+
+
+def same_decision(program: Program) -> None:
+    unit = region(program, "u")
+    choices = [i for i, n in unit.nodes() if isinstance(n, Choice)]
+    unit.replace(choices[1], decision=unit.node(choices[0]).decision)
+
+
+def unlisted(program: Program) -> None:
+    unit = region(program, "u")
+    unit.decisions = unit.decisions[1:]
+
+
+def unbound(program: Program) -> None:
+    chain = region(program, "f")
+    number = first(chain, Layer)
+    chain.replace(number, arguments=(("k", Symbol("nowhere")),))
+
+
+def lacking(program: Program) -> None:
+    unit = region(program, "u")
+    unit.replace(first(unit, Call), arguments=())
+
+
+def same_name(program: Program) -> None:
+    region(program, "f").name = "u"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "invariant"),
+    [
+        (no_output, "has an output"),
+        (cycle, "do not depend on themselves"),
+        (later_operand, "reads earlier ones"),
+        (hole, "numbered in program order"),
+        (same_decision, "a decision of its own"),
+        (unlisted, "every decision is listed"),
+        (unbound, "symbols are bound: nowhere"),
+        (lacking, "`f` is given what it takes"),
+        (same_name, "one name each"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_violations(spoil: Callable[[Program], None], invariant: str) -> None:
+    program = compiled(TEXT).program
+    verify(program)
+    spoil(program)
+    with pytest.raises(IllegalIR, match=invariant):
+        verify(program)
+
+
+def test_what_the_compiler_makes_is_legal() -> None:
+    for path in PROGRAMS:
+        verify(compile_space(path).program)
