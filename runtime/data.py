@@ -1,0 +1,138 @@
+"""Which data sets there are, and loading them whole as bytes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dsl.diagnostics import did_you_mean
+from runtime.errors import UserError
+
+CHOICES = "`cifar10`, `digits` or `images:DIR`"
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images with class labels, in a part to train on and a part to test on.
+
+    `train` and `test` are bytes [images, channels, height, width] with values 0 to 255; the labels
+    are int64 [images], indices into `classes`.
+    """
+
+    name: str
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for images, labels in ((self.train, self.train_labels), (self.test, self.test_labels)):
+            if images.dtype != torch.uint8 or images.ndim != 4 or len(images) == 0:
+                raise ValueError("images are bytes [images, channels, height, width], at least one")
+            if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+                raise ValueError("labels are int64, one for each image")
+            if not 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes):
+                raise ValueError("every label is an index into the classes")
+        if self.train.shape[1:] != self.test.shape[1:]:
+            raise ValueError("images to train and to test on have the same shape")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train.shape[1:]
+        return channels, height, width
+
+
+def load(name: str) -> Images:
+    """The data set called `name`: `cifar10`, `digits`, or `images:` and a folder.
+
+    Raises:
+        UserError: when there is no such data set or it cannot be read.
+    """
+    kind, colon, folder = name.partition(":")
+    if kind == "images" and folder:
+        from runtime.folder import load_folder
+
+        return load_folder(Path(folder))
+    if name == "cifar10":
+        return _load_cifar10()
+    if name == "digits":
+        return _load_digits()
+    if name == "images" or colon:
+        raise UserError(f"`{name}` names no folder of images: write `images:DIR`")
+    near = did_you_mean(name, ["cifar10", "digits", "images"])
+    raise UserError(f"there is no data set `{name}`: {near or f'the choices are {CHOICES}'}")
+
+
+def _load_cifar10() -> Images:
+    """CIFAR-10 (Krizhevsky 2009), from the root folder or else downloaded into it."""
+    from torchvision.datasets import CIFAR10
+
+    root = Path(os.environ.get("DARTSC_DATA") or Path.home() / ".cache" / "dartsc")
+    try:
+        try:
+            train = CIFAR10(str(root), train=True)
+        except RuntimeError:  # not there, or not whole
+            root.mkdir(parents=True, exist_ok=True)
+            with _connection_timeout(20):
+                train = CIFAR10(str(root), train=True, download=True)
+        test = CIFAR10(str(root), train=False)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise UserError(
+            f"CIFAR-10 is not in {root} and cannot be downloaded ({_one_line(error)}): use "
+            f"`--data images:DIR` or `--demo`, or put `cifar-10-python.tar.gz` into that folder "
+            f"(DARTSC_DATA names another)"
+        ) from error
+    return Images(
+        "cifar10",
+        torch.from_numpy(train.data).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor(train.targets),
+        torch.from_numpy(test.data).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor(test.targets),
+        tuple(train.classes),
+    )
+
+
+@contextmanager
+def _connection_timeout(seconds: float) -> Iterator[None]:
+    # A machine behind a silent firewall would otherwise wait for minutes.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _load_digits() -> Images:
+    """The 1,797 handwritten digits that come with scikit-learn, 8×8 and grey; 300 to test on."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # [n, 8, 8], of 17 levels
+    images, labels = torch.from_numpy(grey)[:, None], torch.from_numpy(digits.target).long()
+    # The file goes writer by writer; the same shuffle each time mixes them.
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    test, train = order[:300], order[300:]
+    return Images(
+        "digits",
+        images[train],
+        labels[train],
+        images[test],
+        labels[test],
+        tuple(str(digit) for digit in range(10)),
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,122 @@
+"""What a run was asked for, and the record of it that a run can be resumed from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+import compiler
+import dsl
+from dsl.settings import Settings
+from dsl.space import Space
+from runtime.bilevel import Hessian
+from runtime.data import Images
+from runtime.version import version
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run was asked for: with its images, all that its numbers depend on."""
+
+    space: Space
+    profile: str | None
+    overrides: dict[str, Any]
+    fitted: dict[str, Any]  # the network parameters that the data set decides
+    passes: str
+    order: int
+    hessian: Hessian
+    seed: int
+
+    @property
+    def settings(self) -> Settings:
+        return compiler.settings(self.space, self.profile, **self._all)
+
+    def build(self) -> compiler.Supernet:
+        net = compiler.build(self.space, profile=self.profile, passes=self.passes, **self._all)
+        return cast(compiler.Supernet, net)
+
+    def emit(self, genotype: compiler.Genotype, path: Path, **values: Any) -> None:
+        """Writes the final model, by the final profile and, where the run had one, its overlay.
+
+        What was overridden for the search is not the final network's (a width, say), unless the
+        final profile leaves it open: a number of nodes must be the same in both. `values` come
+        on top.
+        """
+        profiles = self.space.profiles
+        overlay = self.profile is not None and profiles[self.profile].phase is None
+        profile = self.profile if overlay else None
+        layers = [profiles[p] for p in ("final", profile) if p is not None and p in profiles]
+        stated = {name for layer in layers for name in layer.entries}
+        network = self.space.network
+        parameters = {p.name for p in network.parameters} if network is not None else set()
+        kept = {n: v for n, v in self.overrides.items() if n in parameters - stated}
+        values = {**kept, **self.fitted, **values}
+        compiler.emit(self.space, genotype=genotype, path=path, profile=profile, **values)
+
+    @property
+    def _all(self) -> dict[str, Any]:
+        return {**self.overrides, **self.fitted}
+
+    def record(self, images: Images, device: str, space: str) -> dict[str, Any]:
+        """What `settings.json` says; `space` is the name of the space's copy beside it."""
+        return {
+            "dartsc": version(),
+            "torch": str(torch.__version__),
+            "space": space,
+            "profile": self.profile,
+            "overrides": self.overrides,
+            "fitted": self.fitted,
+            "passes": self.passes,
+            "data": images.name,
+            "images": facts(images),
+            "order": self.order,
+            "hessian": self.hessian,
+            "seed": self.seed,
+            "device": device,
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any], folder: Path) -> Request:
+        """The request that `record` was made from, with the space's copy in `folder`.
+
+        Raises:
+            KeyError, TypeError, AttributeError: when it is no such record.
+            dsl.DartsError: when the copy is no longer what it was.
+        """
+        return cls(
+            dsl.load(folder / record["space"]),
+            record["profile"],
+            _tuples(record["overrides"]),
+            _tuples(record["fitted"]),
+            record["passes"],
+            record["order"],
+            record["hessian"],
+            record["seed"],
+        )
+
+
+def facts(images: Images) -> dict[str, Any]:
+    """By what a run recognises its images."""
+    return {
+        "train": len(images.train),
+        "test": len(images.test),
+        "shape": list(images.shape),
+        "classes": list(images.classes),
+        "sha256": _fingerprint(images),
+    }
+
+
+def _fingerprint(images: Images) -> str:
+    digest = sha256()
+    for tensor in (images.train, images.train_labels, images.test, images.test_labels):
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

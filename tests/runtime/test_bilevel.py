@@ -1,0 +1,220 @@
+"""`BilevelStep` against the loop written out by hand, in float64, and its side effects."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from reference.bilevel import ReferenceBilevel
+from torch import nn
+from torch.func import functional_call
+
+from runtime.bilevel import BilevelStep, running_statistics_kept
+
+SGD = {"lr": 0.05, "momentum": 0.9, "weight_decay": 3e-3}
+ADAM = {"lr": 3e-3, "betas": (0.5, 0.999), "weight_decay": 1e-2}
+
+
+class Mixed(nn.Module):
+    """A small supernet: two mixed layers, batch norm, and a weight that nothing uses."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.alphas = nn.ParameterDict({k: nn.Parameter(torch.randn(3)) for k in ("one", "two")})
+        self.model = nn.ModuleDict(
+            {
+                "stem": nn.Conv2d(2, 4, 3, bias=False),
+                "conv": nn.Conv2d(4, 4, 3, padding=1, bias=False),
+                "norm": nn.BatchNorm2d(4),
+                "unused": nn.Linear(2, 2),
+                "linear": nn.Linear(4, 3),
+            }
+        )
+        self.dropout = dropout
+
+    def arch_parameters(self):
+        return iter(self.alphas.values())
+
+    def weight_parameters(self):
+        return iter(self.model.parameters())
+
+    def forward(self, images):
+        x = self.model["stem"](images)
+        for alphas in self.alphas.values():
+            skip, conv, tanh = alphas.softmax(0)
+            x = skip * x + conv * self.model["norm"](self.model["conv"](x)) + tanh * torch.tanh(x)
+        return self.model["linear"](F.dropout(x.mean((2, 3)), self.dropout, self.training))
+
+
+def make(order=1, hessian="finite_difference", dtype=torch.float64, dropout=0.0, **options):
+    torch.manual_seed(0)
+    net = Mixed(dropout).to(dtype)
+    sgd = torch.optim.SGD(net.weight_parameters(), **SGD)
+    adam = torch.optim.Adam(net.arch_parameters(), **ADAM)
+    return net, BilevelStep(net, sgd, adam, order=order, hessian=hessian, **options)
+
+
+def batches(count, dtype=torch.float64):
+    draw = torch.Generator().manual_seed(1)
+    for _ in range(2 * count):
+        images = torch.randn(6, 2, 6, 6, generator=draw, dtype=dtype)
+        yield images, torch.randint(3, (6,), generator=draw)
+
+
+@pytest.mark.parametrize(
+    "order, hessian, epsilon, clip",
+    [
+        (1, "finite_difference", 0.01, 5.0),
+        (1, "finite_difference", 0.01, 0.05),  # clips at every step
+        (2, "finite_difference", 0.01, 5.0),
+        (2, "finite_difference", 1e-6, 5.0),
+        (2, "exact", 0.01, 0.05),
+    ],
+)
+def test_steps_agree_with_the_loop_by_hand(order, hessian, epsilon, clip):
+    net, step = make(order, hessian, clip=clip, epsilon=epsilon)
+    names = [n for n, _ in net.named_parameters() if n.startswith("model")]
+    alpha_names = [n for n, _ in net.named_parameters() if n.startswith("alphas")]
+    parameters = dict(net.named_parameters())
+    twin = Mixed().double()
+
+    def loss(weights, alphas, batch):
+        named = dict(zip(names + alpha_names, [*weights, *alphas], strict=True))
+        return F.cross_entropy(functional_call(twin, named, (batch[0],)), batch[1])
+
+    # The reference decays every weight; torch's SGD leaves alone what has no gradient.
+    used = [n for n in names if "unused" not in n]
+    unused = {n: parameters[n].detach().clone() for n in names if "unused" in n}
+    names = used
+    reference = ReferenceBilevel(
+        [parameters[n].detach() for n in used],
+        [parameters[n].detach() for n in alpha_names],
+        loss, loss, lr=SGD["lr"], momentum=SGD["momentum"], decay=SGD["weight_decay"], clip=clip,
+        alpha_lr=ADAM["lr"], betas=ADAM["betas"], alpha_decay=ADAM["weight_decay"],
+    )  # fmt: skip
+    stream = batches(5)
+    for train, valid in zip(stream, stream, strict=True):
+        losses = step(train, valid)
+        expected = reference.step(train, valid, order, hessian, epsilon)
+        assert (losses.train.item(), losses.valid.item()) == pytest.approx(expected, abs=1e-9)
+    for name, value in zip(used + alpha_names, [*reference.w, *reference.a], strict=True):
+        torch.testing.assert_close(parameters[name].detach(), value, rtol=0, atol=1e-8)
+    for name, value in unused.items():
+        assert torch.equal(parameters[name], value)
+
+
+def alpha_gradients(order, hessian="finite_difference", epsilon=0.01):
+    net, step = make(order, hessian, epsilon=epsilon)
+    stream = batches(2)
+    step(next(stream), next(stream))  # so that there are momentum buffers
+    step(next(stream), next(stream))
+    return torch.cat([alpha.grad for alpha in net.arch_parameters()])
+
+
+def test_a_tiny_finite_difference_is_the_exact_product():
+    exact = alpha_gradients(2, "exact")
+    finite = alpha_gradients(2, "finite_difference", epsilon=1e-6)
+    torch.testing.assert_close(finite, exact, rtol=1e-6, atol=1e-9)
+    first = alpha_gradients(1)
+    assert (first - exact).norm() > 1e-4 * exact.norm()  # the second order does say something
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("hessian", ["finite_difference", "exact"])
+def test_only_the_weight_step_moves_weights_and_running_statistics(order, hessian):
+    net, step = make(order, hessian, dtype=torch.float32)
+    train, valid = batches(1, torch.float32)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    step._architecture_step(train, valid)
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]) != name.startswith("alphas"), name
+    assert all(w.grad is None for w in net.weight_parameters())
+
+    plain = Mixed()
+    plain.load_state_dict(net.state_dict())
+    plain(train[0])
+    step._weight_step(train)
+    for name, value in net.named_buffers():
+        assert torch.equal(value, dict(plain.named_buffers())[name]), name
+    assert net.model["norm"].num_batches_tracked == 2  # once for each of the two mixed layers
+
+
+def test_statistics_come_back_after_an_exception():
+    net = Mixed()
+    before = {k: v.clone() for k, v in net.named_buffers()}
+    with pytest.raises(KeyboardInterrupt), running_statistics_kept(net):
+        net(torch.randn(2, 2, 6, 6))
+        raise KeyboardInterrupt
+    assert all(torch.equal(v, before[k]) for k, v in net.named_buffers())
+
+
+def test_both_sides_of_the_difference_see_the_same_dropout():
+    net, step = make(2, epsilon=1e-6, dropout=0.5)
+    train, valid = batches(1)
+    torch.manual_seed(3)
+    step._architecture_step(train, valid)
+    # Two masks would differ by something of order 1, and be divided by about 1e-6.
+    assert torch.cat([a.grad for a in net.arch_parameters()]).abs().max() < 10
+
+
+def test_a_validation_loss_without_slope_gives_no_nan():
+    def flat(logits, labels):
+        return logits.sum() * 0
+
+    net, step = make(2, loss=flat)
+    step(*batches(1))
+    assert all(a.isfinite().all() for a in net.arch_parameters())
+
+
+class OnceOnly(torch.autograd.Function):
+    """images · weight · alpha with a backward that records no graph, as a fused kernel's may."""
+
+    @staticmethod
+    def forward(ctx, images, weight, alpha):
+        ctx.save_for_backward(images, weight, alpha)
+        return images @ weight * alpha
+
+    @staticmethod
+    def backward(ctx, gradient):
+        with torch.no_grad():
+            images, weight, alpha = ctx.saved_tensors
+            return None, images.T @ gradient * alpha, (gradient * (images @ weight)).sum()
+
+
+class Fused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3))
+        self.alpha = nn.Parameter(torch.ones(()))
+
+    def weight_parameters(self):
+        yield self.weight
+
+    def arch_parameters(self):
+        yield self.alpha
+
+    def forward(self, images):
+        return OnceOnly.apply(images, self.weight, self.alpha)
+
+
+def test_the_exact_product_refuses_a_network_differentiable_only_once():
+    net = Fused()
+    step = BilevelStep(
+        net,
+        torch.optim.SGD(net.weight_parameters(), **SGD),
+        torch.optim.Adam(net.arch_parameters(), **ADAM),
+        order=2,
+        hessian="exact",
+    )
+    batch = torch.randn(5, 4), torch.tensor([0, 1, 2, 0, 1])
+    with pytest.raises(RuntimeError, match="differentiated twice"):
+        step(batch, batch)
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="1 or 2"):
+        make(order=3)
+    with pytest.raises(ValueError, match="finite_difference"):
+        make(hessian="guess")
+    net = Mixed()
+    sgd = torch.optim.SGD(net.weight_parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    with pytest.raises(ValueError, match="nesterov"):
+        BilevelStep(net, sgd, torch.optim.Adam(net.arch_parameters()))
