@@ -1,0 +1,92 @@
+"""The README: its examples run as written, and it mentions no option that does not exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from runtime import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").glob("*.md")))]
+SMALL = ["--epochs", "1", "--set", "C=2", "--set", "N=3", "--set", "subset=8", "--set", "batch=4"]
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """The arguments of every `dartsc` that stands in the README's blocks."""
+    lines = "".join(blocks("sh")).splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("dartsc ")]
+
+
+def is_search(command: list[str]) -> bool:
+    return "--search" in command or "--resume" in command
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, with a genotype where the README's first run would have left it."""
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "cifar_cell-1"
+    run.mkdir(parents=True)
+    pairs = "('skip_connect', 0), ('sep_conv_3x3', 1), " * 4
+    kinds = ", ".join(f"{k}=[{pairs}], {k}_concat=range(2, 6)" for k in ("normal", "reduce"))
+    (run / "genotype.yaml").write_text(f"Genotype({kinds})")
+    return tmp_path
+
+
+def test_first_two_commands() -> None:
+    """Each sets up all it needs; `.ci/run` runs them."""
+    first, second = blocks("sh")[:2]
+    set_up = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && "
+    assert first == f"{set_up}.venv/bin/dartsc spaces/cifar_cell.darts --search --demo\n"
+    assert second == f"{set_up}.venv/bin/python -m pytest\n"
+
+
+def test_python(empty_folder: Path) -> None:
+    namespace: dict[str, Any] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), namespace)
+    assert (empty_folder / "model.py").exists()
+    assert (empty_folder / "first_run" / "model.py").exists()
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if not is_search(c)], ids=" ".join)
+def test_command(command: list[str], empty_folder: Path) -> None:
+    assert cli.run(command) == 0
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if "--search" in c], ids=" ".join)
+def test_search(command: list[str], empty_folder: Path) -> None:
+    """In a small size, and with data and device that every machine has; then gone on with."""
+    words = [{"images:DIR": "digits", "cuda": "cpu"}.get(word, word) for word in command]
+    data = [] if "--data" in command else ["--data", "digits"]
+    assert cli.run([*words, *data, *SMALL]) == 0
+    assert cli.run(["--resume", "runs/cifar_cell-2"]) == 0
+
+
+def test_options_exist() -> None:
+    opts = {opt for param in typer.main.get_command(cli.app).params for opt in param.opts}
+    known = {opt for opt in opts if opt.startswith("--")} | {"--help"}
+    of_pytest = {"--slow", "--update-golden"}
+    of_benchmark = {"--batch"}
+    mentioned = {
+        option for page in PAGES for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", page)
+    }
+    assert mentioned <= known | of_pytest | of_benchmark
+    assert known - {"--install-completion", "--show-completion", "--help"} <= mentioned
+
+
+def test_links() -> None:
+    for page, folder in ((README, ROOT), *((text, ROOT / "docs") for text in PAGES[1:])):
+        for target in re.findall(r"\]\(([^)#]+)", page):
+            assert (folder / target).is_file()
