@@ -32,9 +32,9 @@ class Description:
         for options in dict.fromkeys(d.options for k in self.kinds for d in k.decisions):
             labels = ", ".join(f"sink {label}" if sink else label for label, sink in options)
             yield f"choose    {labels}"
-        total = f"{self.architectures:,}"
+        total = counted(self.architectures, "architecture")
         per_kind = " x ".join(f"{ways(kind):,} {kind.name}" for kind in self.kinds)
-        yield f"describes {total} architectures" + (f" = {per_kind}" if per_kind else "")
+        yield f"describes {total}" + (f" = {per_kind}" if per_kind else "")
         yield f"supernet  {self.weights:,} weights in profile `{self.profile}`"
 
 
@@ -84,11 +84,17 @@ def describe(space: Space, profile: str | None, overrides: dict[str, object]) ->
     )
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + "s" * (number != 1)
+
+
 def _cell(kind: Region) -> str:
     inputs = ", ".join(node.name for _, node in kind.inputs)
     edges = sum(d.source is not None for d in kind.decisions)
     nodes = kept(kind)
-    what = f"{edges} edges into {len(nodes)} nodes" if edges else f"{len(nodes)} decisions"
+    what = counted(len(nodes), "decision")
+    if edges:
+        what = f"{counted(edges, 'edge')} into {counted(len(nodes), 'node')}"
     rule = ""
     if kind.keep is not None:
         rule = f", {kind.keep.count} kept per node by {kind.keep.strength}"

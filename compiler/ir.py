@@ -26,6 +26,9 @@ from dsl.source import Span
 Dims = tuple[Expr, ...]
 Arguments = tuple[tuple[str, Expr], ...]
 
+DIMENSIONS = {1: ("d",), 2: ("t", "d"), 3: ("c", "h", "w")}
+"""What the sizes of a value are called, by how many it has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:

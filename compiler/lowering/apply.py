@@ -15,6 +15,7 @@ from compiler.ir import (
 )
 from compiler.layers import SQUARE_WINDOW
 from compiler.lowering import calls, labels, repeat
+from compiler.lowering import options as sets
 from compiler.lowering.values import (
     POISON,
     Chosen,
@@ -199,7 +200,7 @@ def _choice(body: Body, operation: Chosen, operand: int, span: Span) -> Ref:
         made = branch(body, selectable[0].operation, shape, selectable[0].label, span)
         return body.ref(body.builder.branch(made, {}, operand, selectable[0].label, span))
     if options.declaration is not None:
-        region, arguments = body.lowering.set_region(options, len(shape))
+        region, arguments = sets.set_region(body, options, len(shape))
     else:
         region, arguments = Region("choice", "branch", span=options.span), ()
         x = Builder(region).input("x", shape)

@@ -13,26 +13,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.expr import Const, Expr, Symbol, const, symbols
-from compiler.ir import Arguments, Dims, Option, Program, Region
-from compiler.lowering import apply, calls, options
+from compiler.ir import DIMENSIONS, Arguments, Dims, Program, Region
+from compiler.lowering import apply, calls
 from compiler.lowering.body import Body, StaticNeeded
-from compiler.lowering.usage import common_default, named_arguments
+from compiler.lowering.usage import named_arguments
 from compiler.lowering.values import (
     Declared,
     Frame,
     Poison,
     Ref,
-    SetValue,
     Value,
     is_operation,
+    is_word,
     kind,
 )
 from dsl import ast
 from dsl.diagnostics import Collector, DartsError, fault
 from dsl.source import Span
 from dsl.space import Space
-
-DIMENSIONS = {1: ("d",), 2: ("t", "d"), 3: ("c", "h", "w")}
 
 
 def lower(
@@ -143,7 +141,7 @@ class Lowering:
             )
 
     def is_folded(self, declaration: ast.OpDecl | ast.CellDecl, name: str, value: Value) -> bool:
-        if name in self.static[id(declaration)] or _is_word(value):
+        if name in self.static[id(declaration)] or is_word(value):
             return True
         is_cell = isinstance(declaration, ast.CellDecl)
         return (
@@ -262,40 +260,6 @@ class Lowering:
         number = body.builder.input(name, tuple(shape), tuple(demands), syntax.span)
         frame.names[name] = body.ref(number)
 
-    # -- sets
-
-    def set_region(self, value: SetValue, rank: int) -> tuple[Region, Arguments]:
-        """A named set as a region over the arguments it is given and the size of its input.
-
-        An argument that only other uses give has the value that all options have by default.
-        """
-        declaration = value.declaration
-        assert declaration is not None
-        folded = tuple((n, v) for n, v in value.given if _is_word(v))
-        given = {n: v for n, v in value.given if isinstance(v, Expr) and not _is_word(v)}
-        for name in self.set_arguments[declaration.name.name]:
-            default = common_default(value, name)
-            if name not in dict(value.given) and default is not None:
-                given[name] = default
-        names = tuple(sorted(given))
-        key = (id(declaration), rank, names, folded)
-        if key not in self.regions:
-            region = Region(declaration.name.name, "set", span=declaration.span)
-            region.parameters = {n: common_default(value, n) for n in names}
-            body = Body(self, region, Frame({}, self.space.scope(declaration)))
-            made = options.set_value(body, declaration.value, declaration)
-            passed = (*folded, *((n, Symbol(n)) for n in names))
-            shape = tuple(Symbol(f"x_{d}") for d in DIMENSIONS[rank])
-            x = body.builder.input("x", shape)
-            region.options = tuple(
-                Option(o.label, o.sink, options.option(body, o, passed, shape))
-                for o in made.options
-            )
-            self.regions[key] = body.builder.finish((x,))
-        found = self.regions[key]
-        assert found is not None
-        return found, tuple((n, given[n]) for n in names)
-
     # -- the network
 
     def network(self, values: Mapping[str, Any]) -> Region:
@@ -391,13 +355,6 @@ class Lowering:
                 for node in declaration.walk()
             )
         return self.deciding[id(declaration)]
-
-
-def _is_word(value: Value) -> bool:
-    """Whether an argument is no number (a flag, a word, an operation), and fixes a structure."""
-    if not isinstance(value, Expr):
-        return True
-    return isinstance(value, Const) and isinstance(value.value, str | bool)
 
 
 def _number_names(program: Program) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from compiler.ir import Region
+from compiler.expr import Expr, Symbol
+from compiler.ir import DIMENSIONS, Arguments, Option, Region
 from compiler.lowering import apply, calls, labels
+from compiler.lowering.usage import common_default
 from compiler.lowering.values import (
     Declared,
+    Frame,
     LayerOperation,
     Operation,
     OptionValue,
@@ -18,6 +21,7 @@ from compiler.lowering.values import (
     SetValue,
     Value,
     is_operation,
+    is_word,
     kind,
 )
 from dsl import ast
@@ -133,3 +137,37 @@ def _with_argument(
         operation.span if not isinstance(operation, Repeated) else span,
         did_you_mean(name, names),
     )
+
+
+def set_region(body: Body, value: SetValue, rank: int) -> tuple[Region, Arguments]:
+    """A named set as a region over the arguments it is given and the size of its input.
+
+    An argument that only other uses give has the value that all options have by default.
+    """
+    declaration = value.declaration
+    assert declaration is not None
+    lowering = body.lowering
+    folded = tuple((n, v) for n, v in value.given if is_word(v))
+    given = {n: v for n, v in value.given if isinstance(v, Expr) and not is_word(v)}
+    for name in lowering.set_arguments[declaration.name.name]:
+        default = common_default(value, name)
+        if name not in dict(value.given) and default is not None:
+            given[name] = default
+    names = tuple(sorted(given))
+    key = (id(declaration), rank, names, folded)
+    if key not in lowering.regions:
+        region = Region(declaration.name.name, "set", span=declaration.span)
+        region.parameters = {n: common_default(value, n) for n in names}
+        inner = body.inside(region)
+        inner.frame = Frame({}, lowering.space.scope(declaration))
+        made = set_value(inner, declaration.value, declaration)
+        passed = (*folded, *((n, Symbol(n)) for n in names))
+        shape = tuple(Symbol(f"x_{d}") for d in DIMENSIONS[rank])
+        x = inner.builder.input("x", shape)
+        region.options = tuple(
+            Option(o.label, o.sink, option(inner, o, passed, shape)) for o in made.options
+        )
+        lowering.regions[key] = inner.builder.finish((x,))
+    found = lowering.regions[key]
+    assert found is not None
+    return found, tuple((n, given[n]) for n in names)

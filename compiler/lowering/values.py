@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.expr import Expr
+from compiler.expr import Const, Expr
 from compiler.ir import Arguments
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
@@ -135,3 +135,10 @@ def as_operands(value: Value, span: Span) -> tuple[Ref, ...]:
                 raise DartsError(())
             raise fault("E0401", f"a value is needed here, this is {kind(item)}", span)
     return items
+
+
+def is_word(value: Value) -> bool:
+    """Whether an argument is no number (a flag, a word, an operation), and fixes a structure."""
+    if not isinstance(value, Expr):
+        return True
+    return isinstance(value, Const) and isinstance(value.value, str | bool)
