@@ -95,5 +95,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     candidates = sorted(set(known))
     if len(name) > LONGEST_NAME or len(candidates) > MOST_NAMES:
         return None
-    near = get_close_matches(name, candidates, n=1, cutoff=0.6)
+    other_case = [known for known in candidates if known.lower() == name.lower()]
+    near = other_case or get_close_matches(name, candidates, n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else None

@@ -298,6 +298,14 @@ def _return(place: Place) -> DartsError | None:
     return None
 
 
+def _nothing(place: Place) -> DartsError | None:
+    if place.found.text != ")" or place.back(1).text != "(":
+        return None
+    name = place.back(2).text
+    help = f"`{name}` by itself, or with arguments" if name.isidentifier() else None
+    return fault("E0105", "these parentheses hold nothing", place.found.span, help)
+
+
 def _places(place: Place) -> DartsError | None:
     if "COLON" in place.expected and place.inside == "{":
         return fault("E0105", "expected `:` after the places", place.found.span)
@@ -326,6 +334,7 @@ _RULES: tuple[Callable[[Place], DartsError | None], ...] = (
     _if_for_when,
     _return,
     _keep,
+    _nothing,
     _missing_arrow,
     _brackets,
     _comma,

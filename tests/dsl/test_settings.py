@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsl import load, load_text
+from dsl.diagnostics import did_you_mean
 from dsl.settings import SETTINGS, Settings, Value, complaint, settings_from
 
 
@@ -79,3 +80,8 @@ def test_entries_know_where_they_were_written() -> None:
     span = space.profiles["a"].entries["epochs"].span
     assert span is not None
     assert str(span) == "<text>:2:27"
+
+
+def test_the_other_case_is_suggested() -> None:
+    """A name that differs in case alone is the nearest, however short it is."""
+    assert did_you_mean("c", ["C", "N", "crop"]) == "did you mean `C`?"

@@ -54,3 +54,11 @@ def test_names_on_lines_of_their_own_are_no_flow() -> None:
     assert (
         message("op f from x {\n y = x\n z\n return y\n}") == "expected `,` or `=`, found `return`"
     )
+
+
+def test_empty_parentheses() -> None:
+    with pytest.raises(DartsError) as raised:
+        load_text("language 1\nop f(k) = conv(k)\nop g = relu -> f()\n")
+    (found,) = raised.value.diagnostics
+    assert found.message == "these parentheses hold nothing"
+    assert found.help == "`f` by itself, or with arguments"
