@@ -84,7 +84,7 @@ class RunFolder:
                 place = self.path / os.path.relpath(other.path, source.path.parent)
             with disk_faults():
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(other.text.encode())
+                write_text(place, other.text)
         return source.path.name
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
