@@ -113,6 +113,14 @@ class Repeat(Node):
 
 
 @dataclass(frozen=True)
+class Over(Node):
+    """`f over T`: an operation run along a dimension, step by step."""
+
+    operation: Expr
+    dimension: Name
+
+
+@dataclass(frozen=True)
 class Argument(Node):
     """An argument of a call; `name` is None where it stands by position."""
 
@@ -163,7 +171,10 @@ class For(Node):
 
 @dataclass(frozen=True)
 class Item(Node):
-    """An option of a set: `sink none`, `f(k) for k in (3, 5) if p`, `sep_conv(3) as sep_3`."""
+    """An option of a set: `sink none`, `f(k) for k in (3, 5) if p`, `sep_conv(3) as sep_3`.
+
+    A label that is the name of a loop stands for the label of what the loop goes through.
+    """
 
     value: Expr
     sink: bool
@@ -192,6 +203,7 @@ Expr = (
     | Each
     | Choose
     | Repeat
+    | Over
     | Call
     | Index
     | Earlier
@@ -221,6 +233,14 @@ class Group(Node):
 
 
 @dataclass(frozen=True)
+class Shared(Node):
+    """`shared W = f`: an operation with one set of weights, or one mask, for all its uses."""
+
+    name: Name
+    value: Expr
+
+
+@dataclass(frozen=True)
 class Keep(Node):
     """`keep 2 edges per node by weight`; `strength` is one of `vocabulary.STRENGTHS`."""
 
@@ -236,7 +256,7 @@ class Auxiliary(Node):
     value: Expr
 
 
-Statement = Bind | Group | Keep | Auxiliary
+Statement = Bind | Group | Shared | Keep | Auxiliary
 
 
 @dataclass(frozen=True)
@@ -262,10 +282,14 @@ class Parameter(Node):
 
 @dataclass(frozen=True)
 class Input(Node):
-    """`last[_, s, _]`; without a pattern, `shape` is None. In a pattern, `_` is Name("_")."""
+    """`last[_, s, _]`; without a pattern, `shape` is None. In a pattern, `_` is Name("_").
+
+    `word[T] below V` holds whole numbers below V.
+    """
 
     name: Name
     shape: tuple[Expr, ...] | None
+    below: Expr | None = None
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,8 @@ def _check_kind(
         return
     if isinstance(value, ast.Name) and value.name in argument.allowed_words:
         return
-    wanted = {"number": "a number", "flag": "`yes` or `no`"}.get(argument.kind)
+    kinds = {"number": "a number", "flag": "`yes` or `no`", "operation": "a shared operation"}
+    wanted = kinds.get(argument.kind)
     if wanted is None:
         wanted = " or ".join(f"`{word}`" for word in argument.words)
     message = f"`{callee.name}` needs {wanted} for `{argument.name}`, this is {description}"

@@ -72,6 +72,9 @@ CODES: dict[str, str] = {
     "E0714": "a `repeat` stands outside a network",
     "E0715": "a network has two auxiliary outputs",
     "E0716": "a network has several outputs",
+    "E0717": "what runs over a dimension stands in the wrong place, or there is no such dimension",
+    "E0718": "a state has no shape, or is not given back",
+    "E0719": "weights hang on a size that is open until the network runs",
     # Genotypes
     "E0801": "a genotype cannot be read",
     "E0802": "a genotype does not fit the space",

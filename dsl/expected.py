@@ -15,9 +15,9 @@ _EXPRESSION = frozenset(
 _VALUE = frozenset({"NAME", "NUMBER", "LPAR", "MINUS", "YES", "NO"})
 _CONTINUING = frozenset(
     {"PLUS", "MINUS", "MULTIPLICATIVE", "POWER", "COMPARE", "AND", "OR", "WHEN", "ELSE"}
-    | {"__ANON_0", "LPAR", "LSQB"}
+    | {"__ANON_0", "LPAR", "LSQB", "OVER"}
 )
-_STATEMENT = frozenset({"NODE", "KEEP", "AUXILIARY", "RETURN", "NAME"})
+_STATEMENT = frozenset({"NODE", "SHARED", "KEEP", "AUXILIARY", "RETURN", "NAME"})
 _DECLARATION = frozenset({"SET", "OP", "CELL", "NETWORK", "PROFILE"})
 _NAMED = {"NAME": "a name", "NUMBER": "a number", "UNIT": "`edges`", "$END": "the end of the file"}
 _MOST = 4

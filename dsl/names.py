@@ -55,6 +55,10 @@ class Names:
     def bind(self, places: Places, name: str, span: Span, check: bool = True) -> None:
         """Binds a name, which must be new: neither bound nor declared nor built in."""
         another = "choose another name"
+        if name == "_":
+            self.sound = False
+            self.found.add("E0203", "`_` is no name, what it stands for is not read", span, another)
+            return
         if name in places.bound:
             self.already(name, span, places.bound[name])
             return
@@ -66,8 +70,6 @@ class Names:
         elif check and name in BUILT_IN:
             message = f"`{name}` is {kind_of_built_in(name)} of the language"
             self.found.add("E0203", message, span, another)
-        elif name == "_":
-            self.found.add("E0203", "`_` is no name, it only stands in patterns", span, another)
         places.bound[name] = span
         places.later.pop(name, None)
 
@@ -95,6 +97,9 @@ class Names:
             self.counter(node, places)
         elif name in BUILT_IN:
             return
+        elif name == "_":
+            self.sound = False
+            self.found.add("E0201", "`_` flows in and is not read", node.span, "give it a name")
         elif name in places.groups:
             self.sound = False
             message = f"`{name}` is not yet complete inside itself"
@@ -129,6 +134,14 @@ class Names:
             inside, where = bool(places.groups), "a `node` group"
         if not inside:
             self.found.add("E0207", f"`{node.name}` counts inside {where}", node.span)
+
+    def dimension(self, node: ast.Name, places: Places) -> None:
+        """Checks what an operation runs along: the name of a size in a pattern."""
+        if node.name not in places.bound:
+            help = did_you_mean(node.name, list(places.bound))
+            message = f"nothing has a dimension `{node.name}`"
+            self.sound = False
+            self.found.add("E0201", message, node.span, help or "`from word[T]` names one")
 
     def earlier(self, node: ast.Earlier, places: Places) -> None:
         if node.name in places.groups:

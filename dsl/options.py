@@ -101,7 +101,12 @@ def _keys(item: ast.Item) -> list[str]:
         return []
     names = [loop.name for loop in item.loops]
     chosen = (dict(zip(names, combination, strict=True)) for combination in product(*values))
-    keys = (item.label or option_key(item.value, replaced) for replaced in chosen)
+    keys = (
+        option_key(replaced[item.label], {})
+        if item.label in replaced
+        else item.label or option_key(item.value, replaced)
+        for replaced in chosen
+    )
     return [key for key in keys if key is not None]
 
 
@@ -117,7 +122,17 @@ def _report_equal_in_loop(item: ast.Item, found: Collector) -> None:
     repeated = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
     if repeated is not None:
         span = item.value.span if item.label is None else item.label_span
-        found.add("E0603", f"two options are called `{repeated}`", span)
+        found.add("E0603", f"two options are called `{repeated}`", span, _label_help(item))
+
+
+def _label_help(item: ast.Item) -> str | None:
+    """What to do about a label that is the same at every turn of a loop."""
+    if item.label is None or item.label in [loop.name for loop in item.loops]:
+        return None
+    loop = item.loops[-1]
+    if any(isinstance(node, ast.Number) for node in loop.source.children()):
+        return "without `as` each is called after its arguments"
+    return f"`as {loop.name}` calls each after its `{loop.name}`"
 
 
 def _takes(option: ast.Item, name: str, scopes: Scopes) -> bool:

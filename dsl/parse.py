@@ -113,9 +113,12 @@ class _Builder(Transformer_NonRecursive):
     outputs = inputs
 
     def input(self, meta: Meta, children: list[Any]) -> ast.Input:
-        return ast.Input(self.span(meta), self.word(children[0]), children[1])
+        return ast.Input(self.span(meta), self.word(children[0]), *children[1:])
 
     output = input
+
+    def below(self, meta: Meta, children: list[Any]) -> ast.Expr:
+        return children[0]
 
     def shape(self, meta: Meta, children: list[Any]) -> tuple[Any, ...]:
         return tuple(children)
@@ -152,6 +155,9 @@ class _Builder(Transformer_NonRecursive):
         name, count, body = children
         return ast.Group(self.span(meta), self.word(name), count, body)
 
+    def shared(self, meta: Meta, children: list[Any]) -> ast.Shared:
+        return ast.Shared(self.span(meta), self.word(children[0]), children[1])
+
     def keep(self, meta: Meta, children: list[Any]) -> ast.Keep:
         count, _, strength = children
         return ast.Keep(self.span(meta), int(float(count)), *strength)
@@ -187,6 +193,9 @@ class _Builder(Transformer_NonRecursive):
     def repeat(self, meta: Meta, children: list[Any]) -> ast.Repeat:
         count, body, *exceptions = children
         return ast.Repeat(self.span(meta), count, body, tuple(exceptions))
+
+    def over(self, meta: Meta, children: list[Any]) -> ast.Over:
+        return ast.Over(self.span(meta), children[0], self.word(children[1]))
 
     def at(self, meta: Meta, children: list[Any]) -> ast.At:
         return ast.At(self.span(meta), tuple(children[:-1]), children[-1])

@@ -16,7 +16,7 @@ def check_reach(body: ast.Body, inputs: tuple[ast.Input, ...], found: Collector)
     groups = [node for node in body.walk() if isinstance(node, ast.Group)]
     empty = [_check_first_member(group, found) for group in groups]
     if not any(empty):  # a node that reads nothing leaves what it should read unread
-        _reach(body, [node.name for node in inputs], found)
+        _reach(body, [node.name for node in inputs if node.name.name != "_"], found)
 
 
 def _reach(body: ast.Body, inputs: Iterable[ast.Name], found: Collector) -> set[str]:
@@ -42,7 +42,7 @@ def _reach(body: ast.Body, inputs: Iterable[ast.Name], found: Collector) -> set[
 
 def _reads(statement: ast.Statement, found: Collector) -> set[str]:
     match statement:
-        case ast.Bind() | ast.Auxiliary():
+        case ast.Bind() | ast.Shared() | ast.Auxiliary():
             return _names_in(statement.value)
         case ast.Group():
             inside = _reach(statement.body, (), found)
@@ -54,7 +54,7 @@ def _bound(statement: ast.Statement) -> tuple[ast.Name, ...]:
     match statement:
         case ast.Bind():
             return statement.names
-        case ast.Group():
+        case ast.Group() | ast.Shared():
             return (statement.name,)
     return ()
 

@@ -14,7 +14,7 @@ from dsl.reach import check_reach
 from dsl.scope import Scope
 from dsl.settings import SETTINGS
 from dsl.source import Span
-from dsl.vocabulary import JOINS, STRENGTHS
+from dsl.vocabulary import JOINS, SPLIT, STRENGTHS
 
 
 def resolve(file: ast.File, scope: Scope, scopes: Scopes, found: Collector) -> None:
@@ -55,14 +55,20 @@ class _Resolver:
             check_reach(node.body, node.inputs or (), self.found)
 
     def inputs(self, inputs: tuple[ast.Input, ...], places: Places) -> None:
-        """Binds inputs and the names in their patterns that no parameter has."""
-        for node in inputs:
+        """Binds inputs and the names in their patterns that no parameter has.
+
+        An input called `_` flows in and is not read.
+        """
+        for node in (node for node in inputs if node.name.name != "_"):
             self.names.bind(places, node.name.name, node.name.span)
         for size in (size for node in inputs for size in node.shape or ()):
             if not isinstance(size, ast.Name):
                 self.expr(size, places)
             elif size.name != "_" and size.name not in places.bound:
                 self.names.bind(places, size.name, size.span)
+        for node in inputs:
+            if node.below is not None:
+                self.expr(node.below, places)
 
     def outputs(self, outputs: tuple[ast.Input, ...], places: Places) -> None:
         first: dict[str, Span] = {}
@@ -100,6 +106,9 @@ class _Resolver:
                 self.expr(node.count, places)
                 self.body(node.body, replace(places, groups=(*places.groups, node.name.name)))
                 self.names.bind(places, node.name.name, node.name.span)
+            case ast.Shared():
+                self.expr(node.value, places, Wants.START)
+                self.names.bind(places, node.name.name, node.name.span)
             case ast.Auxiliary():
                 if not is_network:
                     span = node.span.head(len("auxiliary"))
@@ -136,6 +145,9 @@ class _Resolver:
                 self.expr(node.options, places, Wants.SET)
             case ast.Repeat():
                 self.repeat(node, places)
+            case ast.Over():
+                self.expr(node.operation, places, Wants.OPERATION)
+                self.names.dimension(node.dimension, places)
             case ast.When():
                 self.expr(node.condition, places)
                 self.expr(node.value, places, wants)
@@ -178,7 +190,7 @@ class _Resolver:
             self.names.read(callee, places, wants, call=node)
             if called is not None:
                 check_arguments(node, callee, called, visible, places.bound, self.found)
-            elif callee.name in JOINS and callee.name not in visible:
+            elif callee.name in {*JOINS, SPLIT} and callee.name not in visible:
                 self.join(node, callee.name, places)
                 return
             elif wants is Wants.SET and isinstance(visible.get(callee.name), ast.SetDecl):
@@ -200,7 +212,7 @@ class _Resolver:
     def join(self, node: ast.Call, name: str, places: Places) -> None:
         for argument in node.arguments:
             if argument.name is not None:
-                message = f"`{name}` has no `{argument.name}`, it joins values"
+                message = f"`{name}` has no `{argument.name}`, its arguments stand by position"
                 self.found.add("E0301", message, argument.name_span)
             self.expr(argument.value, places, Wants.START)
 
@@ -209,4 +221,4 @@ def _names(statement: ast.Statement) -> tuple[ast.Name, ...]:
     """The names that a statement binds."""
     if isinstance(statement, ast.Bind):
         return statement.names
-    return (statement.name,) if isinstance(statement, ast.Group) else ()
+    return (statement.name,) if isinstance(statement, ast.Group | ast.Shared) else ()

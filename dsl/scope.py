@@ -9,7 +9,7 @@ from dsl import ast
 from dsl.diagnostics import Collector, Label
 from dsl.graph import cycles
 from dsl.source import Span
-from dsl.vocabulary import BUILT_IN, COUNTERS, JOINS, LAYERS
+from dsl.vocabulary import BUILT_IN, COUNTERS, JOINS, LAYERS, SPLIT
 
 Named = ast.SetDecl | ast.OpDecl | ast.CellDecl
 """Declarations that other declarations call by name."""
@@ -68,7 +68,7 @@ def kind_of_built_in(name: str) -> str:
         return "a layer"
     if name in COUNTERS:
         return "a counter"
-    return "a join" if name in JOINS else "a word"
+    return "a join" if name in JOINS else "a word" if name != SPLIT else "a function"
 
 
 def _is_new(

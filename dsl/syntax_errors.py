@@ -21,9 +21,11 @@ _WORD = re.compile(
     r"#[^\n]*|[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|->|//|[=!<>]=|\S"
 )
 _DECLARATIONS = frozenset({"set", "op", "cell", "network", "profile", "import"})
-_STATEMENTS = frozenset({"node", "keep", "auxiliary", "return"})
+_STATEMENTS = frozenset({"node", "shared", "keep", "auxiliary", "return"})
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
-_NAMING = frozenset({"op", "cell", "set", "node", "profile", "from", "for", "as", "earlier"})
+_NAMING = frozenset(
+    {"op", "cell", "set", "node", "shared", "profile", "from", "for", "as", "earlier"}
+)
 
 
 @dataclass(frozen=True)

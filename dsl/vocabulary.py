@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 
 SAME = "same"
 AUTO = "auto"
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a layer. `kind` is "number", "flag" or "word"; `words` are those allowed.
+    """An argument of a layer; `words` are those allowed.
+
+    `kind` is "number", "flag", "word" or "operation".
 
     A number whose default is a word (`same`, `auto`) may also be given as that word.
     """
@@ -48,6 +51,8 @@ DILATION = Argument("dilation", default=1)
 PADDING = Argument("padding", default=AUTO)
 BIAS = Argument("bias", "flag", default=False)
 IMAGE = (3,)
+WORDS_ALONE = (0,)
+"""What an embedding reads: the numbers of a network's input that is `below` something."""
 
 _ALL = (
     Layer(
@@ -86,16 +91,28 @@ _ALL = (
     ),
     Layer(
         "linear",
-        "a matrix, and a bias",
+        "a matrix, and a bias; `tied` to a shared embedding, the matrix is its table",
         (Argument("out"),),
-        (Argument("bias", "flag", default=True),),
+        (Argument("bias", "flag", default=True), Argument("tied", "operation", default=NOTHING)),
         (1, 2),
     ),
     Layer("bn", "batch normalisation", (), (Argument("affine", "flag", default=True),), (1, 3)),
     Layer("zero", "zeros of the shape that a layer of this stride would give", (), (STRIDE,)),
     Layer("crop", "all but the first pixels of both axes", (Argument("n"),), ranks=IMAGE),
     Layer("flatten", "all numbers in one vector"),
-    Layer("dropout", "zeroes numbers while training", (Argument("p"),)),
+    Layer(
+        "embedding",
+        "a table of `n` rows, one for each number that flows in; `drop` drops rows while training",
+        (Argument("n"), Argument("d")),
+        (Argument("drop", default=0),),
+        WORDS_ALONE,
+    ),
+    Layer(
+        "dropout",
+        "zeroes numbers while training, each by itself or, per sequence, alike at all its steps",
+        (Argument("p"),),
+        (Argument("per", "word", default="element", words=("element", "sequence")),),
+    ),
     Layer("drop_path", "drops an edge while the final network trains"),
     Layer("identity", "nothing"),
     Layer("relu", "max(x, 0)"),
@@ -115,7 +132,10 @@ JOINS: dict[str, str] = {
 }
 """Calls whose arguments are values, and lists of values, that become one."""
 
-WORDS = frozenset({"max", "mean", SAME, AUTO})
+SPLIT = "split"
+"""`split(x, n)`: the channels of a value in n equal parts, a list; it undoes `concat`."""
+
+WORDS = frozenset({"max", "mean", SAME, AUTO, "element", "sequence"})
 PHASES = ("search", "final")
 """Flags: which of the two networks is being built."""
 
@@ -133,8 +153,10 @@ _RESERVED = """
 RESERVED = frozenset(_RESERVED.split())
 """Words of the language, those of coming versions included; none may name anything."""
 
-NOT_YET = frozenset({"above", "below", "entangled", "extend", "loose", "of", "over", "shared"})
+NOT_YET = frozenset({"above", "entangled", "extend", "loose", "of"})
 """Reserved words that no program can use yet."""
 
-BUILT_IN = frozenset(LAYERS) | frozenset(JOINS) | WORDS | frozenset(PHASES) | frozenset(COUNTERS)
+BUILT_IN = (
+    frozenset(LAYERS) | frozenset(JOINS) | {SPLIT} | WORDS | frozenset(PHASES) | frozenset(COUNTERS)
+)
 STRENGTHS = ("weight", "weight without sinks", "alpha")

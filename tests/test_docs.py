@@ -21,7 +21,12 @@ LANGUAGE = ROOT / "docs" / "language.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```darts( fragment)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING_HEAD = ("setting", "takes", "default", "is")
-READS = {(3,): "an image", (1, 2): "a vector or a sequence", (1, 3): "a vector or an image"}
+READS = {
+    (0,): "words",
+    (3,): "an image",
+    (1, 2): "a vector or a sequence",
+    (1, 3): "a vector or an image",
+}
 
 
 FRAGMENTS_USED = """

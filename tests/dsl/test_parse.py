@@ -59,6 +59,10 @@ def test_keywords_that_may_follow_an_expression_are_reserved() -> None:
         ("a when p or q and not r else b", "a when (p or (q and (not r))) else b"),
         ("a when p else b when q else c", "a when p else (b when q else c)"),
         ("x -> choose s(k: 1) -> relu", "x -> (choose (s(k: 1))) -> relu"),
+        ("x -> f(1) over T -> g", "x -> ((f(1)) over T) -> g"),
+        ("-x -> relu", "-(x -> relu)"),
+        ("a - b * (x -> f) / 2", "a - ((b * (x -> f)) / 2)"),
+        ("(a, b) -> choose {f, g} -> h", "((a, b)) -> (choose {f, g}) -> h"),
         ("sum(x, x,)", "sum(x, x)"),
         ("{a, sink b,}", "{a, sink b}"),
     ],
@@ -114,6 +118,42 @@ def test_names_know_their_places() -> None:
         "Keep": "weight without sinks",
         "Setting": "(1, -2)",
     }
+
+
+def test_shared_statements() -> None:
+    declaration = file(
+        "cell f from x {\n node n[2] {\n  shared W = linear(3)\n  return x -> W\n }\n"
+        " shared g = relu -> bn\n return sum(n) -> g\n}"
+    ).declarations[0]
+    assert isinstance(declaration, ast.CellDecl)
+    shared = [node for node in declaration.walk() if isinstance(node, ast.Shared)]
+    assert [node.name.span.text for node in shared] == ["W", "g"]
+    assert [node.value.span.text for node in shared] == ["linear(3)", "relu -> bn"]
+
+
+def test_what_runs_over_a_dimension() -> None:
+    flow = expr("x -> f(3) over T -> choose s")
+    assert isinstance(flow, ast.Flow)
+    over = flow.steps[1]
+    assert isinstance(over, ast.Over)
+    assert over.operation == expr("f(3)")
+    assert (over.span.text, over.dimension.span.text) == ("f(3) over T", "T")
+
+
+def test_inputs_of_words_and_inputs_that_are_not_read() -> None:
+    network, op = file(
+        "network(V) from word[T] below 2 * V to y[T, V] = word -> embedding(2 * V, V)\n"
+        "op f from a, _, _[c, _] = a"
+    ).declarations
+    assert isinstance(network, ast.NetworkDecl)
+    assert isinstance(op, ast.OpDecl)
+    (word,) = network.inputs
+    assert word.below == expr("2 * V")
+    assert word.span.text == "word[T] below 2 * V"
+    assert [(i.name.name, i.below) for i in op.inputs or ()] == [
+        ("a", None), ("_", None), ("_", None)
+    ]  # fmt: skip
+    assert [len(i.shape or ()) for i in op.inputs or ()] == [0, 0, 2]
 
 
 def test_walk_is_in_the_order_of_the_text() -> None:

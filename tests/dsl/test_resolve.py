@@ -43,6 +43,28 @@ FINE = {
     "output named like an input": "network from x[3] to x[3] = x",
     "names of words that are not reserved": "op f(per, edges, weight) from candidates = "
     "candidates -> conv(per, out: edges * weight)",
+    "shared operations": "cell f(C) from x {\n shared W = linear(C)\n shared g = W -> relu\n"
+    " return x -> g -> W\n}",
+    "shared in members of two groups": "cell f from x {\n"
+    " node a[2] { shared W = linear(3) return x -> W }\n"
+    " node b[2] { shared W = linear(3) return x -> W }\n return sum(a, b)\n}",
+    "shared read by an auxiliary": "network from x[3] to y[3] {\n shared W = linear(3)\n"
+    " auxiliary x -> W\n return x\n}",
+    "shared read by a tied layer": "network(V) from w[T] below V to y[T, V] {\n"
+    " shared table = embedding(V, 4)\n return w -> table -> linear(V, tied: table)\n}",
+    "shared as an argument": "op f(g) from x = x -> g\n"
+    "op h from x {\n shared W = linear(3)\n return x -> f(W)\n}",
+    "over a size of a pattern": "op f from x, h[3] = x + h\n"
+    "network from x[T, 3] to y[T, 3] = x -> f over T",
+    "over a size that is a parameter": "op f from x, h[3] = x + h\n"
+    "network(T) from x[T, 3] to y[T, 3] = x -> f over T",
+    "inputs that are not read": "op f from a, _ = a\nop g from _, b, _[c, _] = b -> linear(c)",
+    "labels of a loop over operations": "op f(g) from x = x -> g\n"
+    "set s = {f(g) for g in (relu, tanh) as g, gelu}",
+    "labels of the inner loop": "op f(k, g) from x = x -> g -> conv(k)\n"
+    "set s = {f(1, g) for k in (1, 3) for g in (relu, tanh) if k > 1 as g}",
+    "split in a call and by an index": "op f from x = concat(split(x, 3)[1], split(x, 2))",
+    "arithmetic of values": "op f from a, b = -a * 2 + 1 / (b - a)",
     "nothing": "",
 }
 
@@ -62,6 +84,19 @@ def test_misspelling_does_not_also_make_a_binding_unread() -> None:
     with pytest.raises(DartsError) as raised:
         load_text("language 1\nop f from x {\n value = x\n return valeu\n}\n")
     assert [d.message for d in raised.value.diagnostics] == ["nothing is called `valeu`"]
+
+
+def test_what_is_shared_reads_for_those_who_read_it() -> None:
+    """A chain of what nobody reads is reported at its end, once."""
+    with pytest.raises(DartsError) as raised:
+        load_text(
+            "language 1\ncell f from x, y {\n k = y -> relu\n shared W = linear(3)\n"
+            " shared V = W -> relu\n return x\n}\n"
+        )
+    assert [d.message for d in raised.value.diagnostics] == [
+        "`k` never reaches the output",
+        "`V` never reaches the output",
+    ]
 
 
 def test_many_loops_end() -> None:

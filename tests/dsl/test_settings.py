@@ -30,7 +30,7 @@ def test_every_setting_says_what_it_is() -> None:
         ("lr", (1, 2), "is a number of at least 0"),
         ("momentum", 1.5, "is a number of at least 0 and at most 1"),
         ("flip", 1, "is `yes` or `no`"),
-        ("optimiser", "adam", "is one of `sgd`"),
+        ("optimiser", "adam", "is one of `sgd`, `averaged_sgd`"),
         ("data", 3, "is a word"),
         ("alpha_betas", (0.5, 1), "is a pair of numbers from 0 to 1, as in `(0.5, 0.999)`"),
         ("alpha_betas", (0.5,), "is a pair of numbers from 0 to 1, as in `(0.5, 0.999)`"),
