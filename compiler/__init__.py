@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from compiler.compile import build, compile_space, emit
     from compiler.derive import Derivation
     from compiler.genotype import Genotype
-    from compiler.profile import data_overrides, settings
+    from compiler.profile import data_overrides, settings, word_overrides
     from compiler.supernet import Supernet
 
 _HOMES = {
@@ -19,6 +19,7 @@ _HOMES = {
     "data_overrides": "compiler.profile",
     "emit": "compiler.compile",
     "settings": "compiler.profile",
+    "word_overrides": "compiler.profile",
 }
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "data_overrides",
     "emit",
     "settings",
+    "word_overrides",
 ]
 
 

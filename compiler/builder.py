@@ -13,22 +13,26 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 
-from compiler.expr import Const, Expr, if_else, substitute
+from compiler.expr import Const, Expr, binary, if_else, substitute
 from compiler.expr import size as length
 from compiler.ir import (
     Arguments,
     Call,
     Choice,
     Dims,
+    Elementwise,
     Form,
     Inline,
     Input,
     Join,
     Layer,
     Node,
+    Part,
     Region,
     Repeat,
+    Scan,
     Select,
+    channel_axis,
     substituted,
 )
 from compiler.layers import STATEFUL, out_shape
@@ -52,9 +56,10 @@ class Builder:
         shape: Dims,
         demands: tuple[Expr | None, ...] = (),
         span: Span | None = None,
+        below: Expr | None = None,
     ) -> int:
         return self.region.add(
-            Input(shape=shape, demands=demands, name=name, bound=name, span=span)
+            Input(shape=shape, demands=demands, name=name, bound=name, span=span, below=below)
         )
 
     def layer(
@@ -65,6 +70,8 @@ class Builder:
         name: str = "",
         span: Span | None = None,
     ) -> int:
+        if layer == "apply" and isinstance(arguments[0][1], Const):
+            layer, arguments = str(arguments[0][1].value), ()
         if layer == "identity":
             return operand
         shape = out_shape(layer, self.shape(operand), dict(arguments))
@@ -109,30 +116,97 @@ class Builder:
             )
         )
 
+    def scan(
+        self,
+        region: Region,
+        arguments: Arguments,
+        operands: tuple[int, ...],
+        span: Span | None = None,
+    ) -> int:
+        """Runs a region along the first dimension of its operands."""
+        along, steps = self.shape(operands[0])[0], [self.shape(o)[1:] for o in operands]
+        inner = region.out_dims(arguments, [*steps, *region.state_dims(arguments)])
+        return self.region.add(
+            Scan(
+                operands=operands,
+                shape=(along, *inner),
+                region=region,
+                arguments=arguments,
+                name=region.name,
+                span=span,
+            )
+        )
+
+    def elementwise(
+        self,
+        operator: str,
+        operands: tuple[int, ...],
+        number: Expr | None = None,
+        swapped: bool = False,
+        span: Span | None = None,
+    ) -> int:
+        """Arithmetic; where two values differ in rank, the one with fewer sizes is broadcast."""
+        shape = max((self.shape(o) for o in operands), key=lambda s: (len(s), -complexity(s)))
+        return self.region.add(
+            Elementwise(
+                operands=operands,
+                shape=shape,
+                operator=operator,
+                number=number,
+                swapped=swapped,
+                span=span,
+            )
+        )
+
+    def part(self, operand: int, index: int, count: int, span: Span | None = None) -> int:
+        """Part `index` of a value's channels cut into `count`."""
+        if count == 1:
+            return operand
+        shape = list(self.shape(operand))
+        axis = channel_axis(len(shape))
+        shape[axis] = binary("/", shape[axis], Const(count), span)
+        return self.region.add(
+            Part(operands=(operand,), shape=tuple(shape), index=index, count=count, span=span)
+        )
+
     def branch(
         self,
         region: Region,
         env: Mapping[str, Expr],
-        operand: int,
+        operands: tuple[int, ...],
         name: str = "",
         span: Span | None = None,
     ) -> int:
-        """Applies a branch to a value: as a node where it is one, else as a module of its own."""
-        inner = within(region, env, self.shape(operand))
+        """Applies a branch to values: as a node where it is one, in place where it makes no module
+        of its own, else as one."""
+        inner = within(region, env, [self.shape(o) for o in operands])
         if inner.form is Form.EMPTY:
-            return operand
-        if inner.form is Form.SINGLE:
-            only = next(n for _, n in inner.nodes() if not isinstance(n, Input))
-            return self.copy(only, {}, (operand,), name, span)
+            return operands[0]
+        if inner.form in (Form.SINGLE, Form.GRAPH):
+            return self.expanded(inner, operands, name, span)
         return self.region.add(
             Inline(
-                operands=(operand,),
+                operands=operands,
                 shape=inner.output.shape,
                 region=inner,
                 name=name or region.name,
                 span=span or region.span,
             )
         )
+
+    def expanded(
+        self, inner: Region, operands: tuple[int, ...], name: str, span: Span | None
+    ) -> int:
+        """The nodes of a branch in this region; the last one bears the name."""
+        given, place = iter(operands), {}
+        for number, node in inner.nodes():
+            if isinstance(node, Input):
+                place[number] = next(given)
+                continue
+            last = number == inner.outputs[0]
+            own = tuple(place[o] for o in node.operands)
+            place[number] = self.copy(node, {}, own, name if last else "", span if last else None)
+        return place[inner.outputs[0]]
 
     def select(
         self,
@@ -144,7 +218,7 @@ class Builder:
         span: Span | None = None,
     ) -> int:
         if isinstance(condition, Const):
-            return self.branch(then if condition.value else otherwise, {}, operand, name, span)
+            return self.branch(then if condition.value else otherwise, {}, (operand,), name, span)
         shape = tuple(
             if_else(condition, a, b)
             for a, b in zip(then.output.shape, otherwise.output.shape, strict=True)
@@ -165,19 +239,19 @@ class Builder:
         self,
         region: Region,
         arguments: Arguments,
-        operand: int,
+        operands: tuple[int, ...],
         decision: str,
         name: str,
         span: Span | None,
     ) -> int:
-        env = region.bind(arguments, [self.shape(operand)])
+        env = region.bind(arguments, [self.shape(o) for o in operands])
         shapes = [
             tuple(substitute(size, env) for size in option.body.output.shape)
             for option in region.options
         ]
         return self.region.add(
             Choice(
-                operands=(operand,),
+                operands=operands,
                 shape=min(shapes, key=complexity),
                 region=region,
                 arguments=arguments,
@@ -194,7 +268,9 @@ class Builder:
         shapes = [self.shape(o) for o in operands]
         shape = min(shapes, key=complexity)
         if how == "concat":
-            shape = (reduce(add, (s[0] for s in shapes)), *shape[1:])
+            axis = channel_axis(len(shape))
+            width = reduce(add, (s[axis] for s in shapes))
+            shape = (*shape[:axis], width, *shape[axis + 1 :])
         return self.region.add(Join(operands=operands, shape=shape, how=how, name=how, span=span))
 
     def copy(
@@ -206,29 +282,49 @@ class Builder:
         span: Span | None = None,
     ) -> int:
         """Adds a node of another region, its symbols replaced, folding what has become simple."""
-        name, span = name or node.name, span or node.span
+        made = self.remade(node, env, operands, name or node.name, span or node.span)
+        if node.shared and made not in operands:
+            self.region.replace(made, shared=node.shared, name=node.name)
+        return made
+
+    def remade(
+        self,
+        node: Node,
+        env: Mapping[str, Expr],
+        operands: tuple[int, ...],
+        name: str,
+        span: Span | None,
+    ) -> int:
         match node:
             case Layer():
                 arguments = substituted(node.arguments, env)
                 return self.layer(node.layer, arguments, operands[0], name, span)
+            case Elementwise():
+                number = None if node.number is None else substitute(node.number, env)
+                return self.elementwise(node.operator, operands, number, node.swapped, span)
+            case Part():
+                return self.part(operands[0], node.index, node.count, span)
+            case Scan():
+                arguments = substituted(node.arguments, env)
+                return self.scan(node.region, arguments, operands, span)
             case Call():
                 return self.call(
                     node.region, substituted(node.arguments, env), operands, name, span
                 )
             case Inline():
-                return self.branch(node.region, env, operands[0], name, span)
+                return self.branch(node.region, env, operands, name, span)
             case Select():
                 shape = self.shape(operands[0])
                 condition = substitute(node.condition, env)
                 if isinstance(condition, Const):
                     taken = node.then if condition.value else node.otherwise
-                    return self.branch(taken, env, operands[0], name, span)
-                then = within(node.then, env, shape)
-                otherwise = within(node.otherwise, env, shape)
+                    return self.branch(taken, env, operands, name, span)
+                then = within(node.then, env, [shape])
+                otherwise = within(node.otherwise, env, [shape])
                 return self.select(condition, then, otherwise, operands[0], name, span)
             case Choice():
                 arguments = substituted(node.arguments, env)
-                return self.choice(node.region, arguments, operands[0], node.decision, name, span)
+                return self.choice(node.region, arguments, operands, node.decision, name, span)
             case Join():
                 return self.join(node.how, operands, span)
         shape = tuple(substitute(size, env) for size in node.shape)
@@ -238,9 +334,10 @@ class Builder:
         """Closes the region: names of modules that several bear are numbered."""
         region = self.region
         region.outputs = outputs
-        modules = [(i, n) for i, n in region.nodes() if is_module(n)]
+        modules = [(i, n) for i, n in region.nodes() if is_module(n) and not n.shared]
         borne = Counter(n.name for _, n in modules)
         taken = {n.name for _, n in modules if borne[n.name] == 1}
+        taken |= {n.shared for _, n in region.nodes()}
         for name in [n for n, times in borne.items() if times > 1]:
             count = 0
             for number, node in modules:
@@ -257,17 +354,18 @@ def is_module(node: Node) -> bool:
     """Whether a node becomes an attribute, for the state it holds or the edge it stands on."""
     if isinstance(node, Layer):
         return bool(node.name)
-    return isinstance(node, Call | Inline | Choice | Select | Repeat)
+    return isinstance(node, Call | Inline | Choice | Select | Repeat | Scan)
 
 
-def within(region: Region, env: Mapping[str, Expr], shape: Dims) -> Region:
-    """A branch as it stands at a value of `shape` in another region, its symbols replaced."""
+def within(region: Region, env: Mapping[str, Expr], shapes: list[Dims]) -> Region:
+    """A branch as it stands at values of `shapes` in another region, its symbols replaced."""
     builder = Builder(Region(region.name, "branch", span=region.span, comment=region.comment))
     place: dict[int, int] = {}
+    given = iter(shapes)
     for number, node in region.nodes():
         operands = tuple(place[o] for o in node.operands)
         if isinstance(node, Input):
-            place[number] = builder.input(node.name, shape, span=node.span)
+            place[number] = builder.input(node.name, next(given), span=node.span)
         else:
             place[number] = builder.copy(node, env, operands)
     return builder.finish(tuple(place[o] for o in region.outputs))

@@ -12,13 +12,15 @@ from torch import nn
 
 from compiler.codegen.layout import docstring
 from compiler.codegen.module import generate
+from compiler.codegen.names import attributes
 from compiler.files import write_text
 from compiler.genotype import Genotype, resolve
 from compiler.instantiate import instantiate
-from compiler.ir import Program, stacks
+from compiler.ir import Scan
 from compiler.measure import measure
 from compiler.passes import pipeline
 from compiler.profile import Values
+from compiler.program import Program, stacks
 from compiler.specialise import specialise
 from compiler.supernet import Supernet
 from compiler.verify import verify
@@ -77,8 +79,9 @@ def build(
     """The network a file describes.
 
     Without a genotype, its supernet (`compiler.Supernet`) in the search profile: `net(images)`
-    gives logits [batch, classes]. With one, the final model in the final profile; `auxiliary=True`
-    builds its auxiliary head too, and `forward` then returns a pair while training. `profile` names
+    gives logits [batch, classes], a recurrent `net(words, state)` logits [time, batch, words] and
+    the state after them. With one, the final model in the final profile; `auxiliary=True` builds
+    its auxiliary head too, and `forward` then returns a pair while training. `profile` names
     another profile of the file; `overrides` are profile values by name. Weights and alphas are
     drawn from torch's global generator.
 
@@ -88,11 +91,26 @@ def build(
     compiled = compile_space(space, profile, genotype, passes, overrides)
     classes = execute(compiled.source, f"<dartsc {compiled.program.name}>")
     if genotype is None:
-        return Supernet(classes["Supernet"](), compiled.program)
+        model = marked(classes["Supernet"](), compiled.program)
+        return Supernet(model, compiled.program)
     options = {"auxiliary": True} if auxiliary else {}
     if auxiliary and not compiled.program.network.auxiliary:
         raise fault("E0712", "this network has no auxiliary output to build", None)
-    network: nn.Module = classes["Network"](**options)
+    return marked(classes["Network"](**options), compiled.program)
+
+
+def marked(network: nn.Module, program: Program) -> nn.Module:
+    """Tells a recurrent network which of its modules are its recurrence and its readout.
+
+    `recurrence` is the module that runs over time last, `readout` the layer that makes the output;
+    their names, or an empty one where there is no such module.
+    """
+    region = program.network
+    names = attributes(region)
+    scans = [number for number, node in region.nodes() if isinstance(node, Scan)]
+    if scans:
+        network.recurrence = names[scans[-1]]  # type: ignore[assignment]
+        network.readout = names.get(region.outputs[0], "")  # type: ignore[assignment]
     return network
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -103,6 +104,4 @@ def _cell(kind: Region) -> str:
 
 def _with_sizes(pattern: str, sizes: dict[str, str]) -> str:
     """`image[channels, size, size]` with the sizes filled in: `image[3, 32, 32]`."""
-    name, _, rest = pattern.partition("[")
-    parts = [part.strip() for part in rest.rstrip("]").split(",")]
-    return f"{name}[{', '.join(sizes.get(part, part) for part in parts)}]"
+    return re.sub(r"\w+", lambda word: sizes.get(word.group(), word.group()), pattern)

@@ -11,17 +11,20 @@ from compiler.ir import (
     Call,
     Choice,
     Dims,
+    Elementwise,
     Inline,
     Input,
     Join,
     Layer,
     Node,
-    Program,
+    Part,
     Region,
     Repeat,
+    Scan,
     Select,
     Tap,
 )
+from compiler.program import Program
 
 
 def dump(program: Program) -> str:
@@ -57,7 +60,8 @@ def _body(region: Region, pad: str) -> Iterator[str]:
         reads = ", ".join(f"%{o}" for o in node.operands)
         bound = f" {node.bound}" if node.bound else ""
         place = f"  # {node.span}" if node.span is not None else ""
-        yield f"{pad}%{number}{bound} = {_what(node)} <- {reads} : {_shape(node.shape)}{place}"
+        what = _what(node) + (f" shared {node.shared}" if node.shared else "")
+        yield f"{pad}%{number}{bound} = {what} <- {reads} : {_shape(node.shape)}{place}"
         for title, inner in _inside(node):
             yield f"{pad}    {title}"
             yield from _body(inner, pad + "        ")
@@ -79,6 +83,13 @@ def _what(node: Node) -> str:
             return f"when {show(node.condition)}"
         case Join():
             return node.how
+        case Scan():
+            return f"scan {node.region.name}{_arguments(node.arguments)}"
+        case Elementwise():
+            number = "" if node.number is None else f" {show(node.number)}"
+            return f"{node.operator}{number}{' swapped' * node.swapped}"
+        case Part():
+            return f"part {node.index} of {node.count}"
         case Repeat():
             return f"repeat {show(node.count)} over {', '.join(node.window)}"
         case Tap():

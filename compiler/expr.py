@@ -164,6 +164,8 @@ def binary(op: str, left: Expr, right: Expr, span: Span | None = None) -> Expr:
             return binary("*", Const(a // b), whole)  # exact, since `/` leaves no remainder
         case "*", Const(int() as a), Binary("*", Const(int() as b), rest):
             return binary("*", Const(a * b), rest)
+        case "/", Binary("*", Const(int() as a), rest), Const(int() as b) if b and a % b == 0:
+            return binary("*", Const(a // b), rest)
     if op == "*" and isinstance(right, Const):
         return binary(op, right, left, span)
     if op in ("and", "or"):

@@ -93,7 +93,8 @@ class Genotype:
         for kind, cell in self.cells.items():
             pairs = [(op, _position(path, cell)) for path, op in cell.decisions]
             output = [_position(name, cell) for name in cell.output]
-            parts += [f"{kind}={pairs!r}", f"{kind}_concat={_range(output)}"]
+            concat = "concat" if len(self.cells) == 1 else f"{kind}_concat"
+            parts += [f"{kind}={pairs!r}", f"{concat}={_range(output)}"]
         return f"Genotype({', '.join(parts)})"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler import layers
 from compiler.expr import Expr, InexactDivision, Plain, evaluate, show
@@ -16,25 +16,56 @@ from compiler.ir import (
     Arguments,
     Call,
     Choice,
+    Elementwise,
     Inline,
     Input,
     Join,
     Layer,
     Node,
-    Program,
+    Part,
     Region,
     Repeat,
+    Scan,
     Select,
     Step,
     Tap,
+    channel_axis,
 )
 from compiler.layers import dimensions
+from compiler.program import Program
 from dsl.diagnostics import Collector, DartsError, Label, fault
 from dsl.source import Span
+from dsl.vocabulary import NOTHING
 
 Sizes = tuple[int, ...]
+
+
+class Made(NamedTuple):
+    """What something shared reads, how many weights it has, and where it was used first."""
+
+    shape: Sizes
+    weights: int
+    span: Span | None
+
+
+class OpenSize(int):
+    """A length tried for a size that stays open until the network runs; shown by its name."""
+
+    name: str
+
+    def __new__(cls, length: int, name: str) -> OpenSize:
+        made = super().__new__(cls, length)
+        made.name = name
+        return made
+
+    def __str__(self) -> str:
+        return self.name
+
+
 MOST_STEPS = 10_000
 MOST_STEPS_IN_ALL = 100_000
+LENGTHS = (48, 96)
+"""Lengths tried for a size that stays open until the network runs."""
 
 
 @dataclass
@@ -44,6 +75,8 @@ class Instance:
     shapes: dict[int, Sizes | None]
     output: Sizes | None
     weights: int
+    shared: dict[str, Made] = field(default_factory=dict)
+    """In a branch, what it shares with the region around it."""
 
 
 @dataclass
@@ -57,6 +90,8 @@ class Facts:
     """Divisions that are rounded up somewhere."""
     uses: dict[str, set[tuple[tuple[str, Any], ...]]] = field(default_factory=dict)
     """By region name, the values its symbols take."""
+    weighed: list[tuple[Span | None, int]] = field(default_factory=list)
+    """Every layer with its weights, in the order of the program."""
 
 
 def instantiate(program: Program) -> Facts:
@@ -65,14 +100,34 @@ def instantiate(program: Program) -> Facts:
     Raises:
         DartsError: with every fault of size.
     """
+    facts = _walked(program, LENGTHS[0])
+    if program.open_sizes:
+        other = _walked(program, LENGTHS[1])
+        pairs = zip(facts.weighed, other.weighed, strict=False)
+        unlike = next((a[0] for a, b in pairs if a != b), program.network.span)
+        if other.weights != facts.weights:
+            names = ", ".join(f"`{name}`" for name in program.open_sizes)
+            message = (
+                f"how many weights there are hangs on {names}, which is open until the network runs"
+            )
+            raise fault("E0719", message, unlike, "let widths hang on parameters alone")
+    return facts
+
+
+def _walked(program: Program, length: int) -> Facts:
+    """The facts where sizes that stay open are `length`."""
     walker = _Walker(program)
     network = program.network
     try:
-        env = dict(program.values)
+        open_ = {name: OpenSize(length, name) for name in program.open_sizes}
+        env = {**open_, **program.values}
         shapes = [
             tuple(walker.value(size, env, node) for size in node.shape)
             for _, node in network.inputs
         ]
+        for _, node in network.inputs:
+            if node.below is not None:
+                walker.words = walker.value(node.below, env, node)
         instance = walker.region(network, env, shapes)
         if instance.output is not None:
             walker.promise(network, env, instance.output)
@@ -80,7 +135,7 @@ def instantiate(program: Program) -> Facts:
         walker.collector.extend(error)
         instance = Instance({}, None, 0)
     walker.collector.raise_if_any()
-    return Facts(instance.weights, instance.output, walker.inexact, walker.uses)
+    return Facts(instance.weights, instance.output, walker.inexact, walker.uses, walker.weighed)
 
 
 class _Walker:
@@ -88,6 +143,8 @@ class _Walker:
         self.program = program
         self.main = program.network.span.source if program.network.span else None
         self.collector = Collector()
+        self.words = 0
+        """What the words that the network reads are below."""
         self.inexact: set[Expr] = set()
         self.uses: dict[str, set[tuple[tuple[str, Any], ...]]] = {}
         self.known: dict[Any, Instance] = {}
@@ -95,6 +152,12 @@ class _Walker:
         self.calls: list[tuple[str, Sizes]] = []
         self.outputs: dict[int, list[Sizes]] = {}
         self.steps = 0
+        self.sharing: list[dict[str, Made]] = [{}]
+        """For every region being walked, what is shared in it."""
+        self.tables: dict[str, Sizes] = {}
+        """Of every shared embedding, how many rows it has and how many numbers in each."""
+        self.weighed: list[tuple[Span | None, int]] = []
+        """All layers in the order of the walk, with their weights."""
 
     def region(self, region: Region, env: Mapping[str, Plain], shapes: list[Any]) -> Instance:
         key = (id(region), tuple(sorted(env.items())), tuple(shapes))
@@ -107,6 +170,7 @@ class _Walker:
     def walk(self, region: Region, env: dict[str, Plain], shapes: list[Any]) -> Instance:
         found: dict[int, Sizes | None] = {}
         weights = 0
+        self.sharing.append({})
         heads = region.heads()
         given = iter(shapes)
         for number, node in region.nodes():
@@ -119,12 +183,46 @@ class _Walker:
                 continue
             try:
                 found[number], more = self.node(region, node, env, operands)
+                if node.shared:
+                    self.share(node.shared, operands[0] or (), more, node.span)
+                    more = 0
                 weights += more * (number not in heads)
             except DartsError as error:
                 self.collector.extend(error)
             else:
                 self.agree(node, env, found[number])
-        return Instance(found, found[region.outputs[0]], weights)
+        if region.states is not None:
+            self.give_back(region, found)
+        shared = self.sharing.pop()
+        if not region.is_branch:
+            weights += sum(made.weights for made in shared.values())
+        return Instance(found, found[region.outputs[0]], weights, shared)
+
+    def share(self, name: str, shape: Sizes, weights: int, span: Span | None) -> None:
+        """Notes that something shared reads a value of `shape`, the same at all its uses."""
+        known = self.sharing[-1].setdefault(name, Made(shape, weights, span))
+        if known.shape != shape:
+            shown = span.text if span is not None and span.text.isidentifier() else name
+            raise self.fault(
+                "E0501",
+                f"`{shown}` was made for {dimensions(known.shape)}, this is {dimensions(shape)}",
+                span,
+                "bring the values to one width, or bind it without `shared`",
+                Label(known.span, "made here") if known.span is not None else None,
+            )
+
+    def give_back(self, region: Region, found: Mapping[int, Sizes | None]) -> None:
+        """States are given back in the shape they have."""
+        states = region.inputs[len(region.inputs) - (region.states or 0) :]
+        for (number, state), output in zip(states, region.outputs, strict=False):
+            shape, given = found[number], found[output]
+            if shape is not None and given is not None and shape != given:
+                self.collector.add(
+                    "E0505",
+                    f"`{region.name}` gives back {dimensions(given)} for the state "
+                    f"`{state.name}`, which is {dimensions(shape)}",
+                    region.node(output).span or region.span,
+                )
 
     def agree(self, node: Node, env: dict[str, Plain], found: Sizes | None) -> None:
         """The symbolic shape of a value and the one found must be the same."""
@@ -178,6 +276,12 @@ class _Walker:
             case Call():
                 inner = self.called(node.region, node.arguments, env, operands, node)
                 return inner.output, inner.weights
+            case Scan():
+                return self.scan(node, env, operands)
+            case Elementwise():
+                return self.elementwise(node, env, operands), 0
+            case Part():
+                return self.part(node, operands[0]), 0
             case Inline():
                 inner = self.entered(node.region, env, operands, node.span)
                 return inner.output, inner.weights
@@ -201,13 +305,93 @@ class _Walker:
             raise self.fault(
                 "E0503", f"`{node.layer}` on {dimensions(shape)}: {complaint}", node.span
             )
+        if node.layer == "embedding" and arguments["n"] != self.words:
+            raise self.fault(
+                "E0503",
+                f"the table has {arguments['n']} rows, the words are below {self.words}",
+                node.span,
+                "one number for both",
+            )
+        if node.layer == "embedding" and node.shared:
+            self.tables[node.shared] = arguments["n"], arguments["d"]
+        if arguments.get("tied", NOTHING) != NOTHING:
+            self.check_tied(arguments["tied"], (arguments["out"], shape[-1]), node.span)
         out = layers.out_shape(node.layer, shape, arguments)
-        return out, layers.weights(node.layer, shape, arguments)
+        weights = layers.weights(node.layer, shape, arguments)
+        self.weighed.append((node.span, weights))
+        return out, weights
+
+    def check_tied(self, table: str, matrix: Sizes, span: Span | None) -> None:
+        """What is tied to a table has a matrix of the same sizes, which was made before it."""
+        if table not in self.tables:
+            message = f"nothing flows into `{table}` before this is tied to it"
+            raise self.fault("E0503", message, span, f"`word -> {table}` first")
+        if self.tables[table] != matrix:
+            (rows, width), (out, reads) = self.tables[table], matrix
+            raise self.fault(
+                "E0503",
+                f"`{table}` has {rows} rows of {width} numbers, what is tied to it makes {out} "
+                f"numbers of {reads}",
+                span,
+                f"`linear({rows}, tied: {table})` on values of width {width}",
+            )
+
+    def scan(self, node: Scan, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
+        length = operands[0][0]
+        if any(operand[0] != length for operand in operands):
+            raise self.fault("E0501", "what runs over one dimension has one length", node.span)
+        arguments = {n: self.value(v, env, node) for n, v in node.arguments}
+        states = [
+            tuple(self.value(size, arguments, node) for size in state)
+            for state in node.region.state_dims(())
+        ]
+        steps = [*(operand[1:] for operand in operands), *states]
+        inner = self.called(node.region, node.arguments, env, steps, node)
+        return inner.output and (length, *inner.output), inner.weights
+
+    def elementwise(self, node: Elementwise, env: dict[str, Plain], operands: list[Sizes]) -> Sizes:
+        """Shapes are equal, or one is that of the other's channels (or steps) and broadcast."""
+        number = None if node.number is None else self.value(node.number, env, node)
+        if isinstance(number, bool | str):
+            shown = {True: "yes", False: "no"}[number] if isinstance(number, bool) else number
+            message = f"`{node.operator}` needs values or numbers, this is `{shown}`"
+            raise self.fault("E0401", message, node.span)
+        if node.operator == "/" and number == 0 and not node.swapped:
+            raise self.fault("E0504", "this divides by zero", node.span)
+        few, many = sorted((operands[0], operands[-1]), key=len)
+        axis = channel_axis(len(many))
+        if (few != many and (len(few), len(many)) not in ((1, 2), (1, 3))) or (
+            few != many and few[0] != many[axis]
+        ):
+            raise self.fault(
+                "E0501",
+                f"`{node.operator}` of values of different shape: {dimensions(operands[0])} and "
+                f"{dimensions(operands[-1])}",
+                node.span,
+                _advice(few, many)
+                if len(few) == len(many)
+                else "a vector goes with an image, or a sequence, of its width",
+            )
+        return many
+
+    def part(self, node: Part, shape: Sizes) -> Sizes:
+        axis = channel_axis(len(shape))
+        if shape[axis] % node.count:
+            raise self.fault(
+                "E0504",
+                f"{shape[axis]} channels cannot be split in {node.count}",
+                node.span,
+                f"a width that {node.count} divides",
+            )
+        return (*shape[:axis], shape[axis] // node.count, *shape[axis + 1 :])
 
     def join(self, node: Join, operands: list[Sizes]) -> Sizes:
         first = operands[0]
+        axis = channel_axis(len(first))
         for operand in operands[1:]:
-            same = operand[1:] == first[1:] if node.how == "concat" else operand == first
+            same = operand == first
+            if node.how == "concat":
+                same = _without(operand, axis) == _without(first, axis)
             if not same:
                 raise self.fault(
                     "E0501",
@@ -217,7 +401,7 @@ class _Walker:
                     _advice(first, operand),
                 )
         if node.how == "concat":
-            return (sum(o[0] for o in operands), *first[1:])
+            return (*first[:axis], sum(o[axis] for o in operands), *first[axis + 1 :])
         return first
 
     def choice(self, node: Choice, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
@@ -335,7 +519,11 @@ class _Walker:
         if span is not None:
             self.stack.append(span)
         try:
-            return self.region(region, env, shapes)
+            instance = self.region(region, env, shapes)
+            if region.is_branch:
+                for name, made in instance.shared.items():
+                    self.share(name, made.shape, made.weights, made.span or span)
+            return instance
         finally:
             if span is not None:
                 self.stack.pop()
@@ -352,13 +540,18 @@ class _Walker:
             raise self.fault("E0401", f"`{show(expr)}` has no value: {error}", node.span) from None
 
     def fault(
-        self, code: str, message: str, span: Span | None, help: str | None = None
+        self,
+        code: str,
+        message: str,
+        span: Span | None,
+        help: str | None = None,
+        label: Label | None = None,
     ) -> DartsError:
         """A diagnostic at the innermost use in the user's own file; others become labels."""
         places = [*self.stack, *([span] if span else [])]
         own = [s for s in places if s.source is self.main]
         if span is None or span.source is self.main or not own:
-            return fault(code, message, span, help)
+            return fault(code, message, span, help, *([label] if label else []))
         name, shape = self.calls[-1] if self.calls else ("this", ())
         if any(size % 2 for size in shape[1:]):
             message = f"`{name}` cannot halve {dimensions(shape)}: {message}"
@@ -368,7 +561,11 @@ class _Walker:
         return fault(code, message, own[-1], help, Label(span, "here"))
 
 
+def _without(shape: Sizes, axis: int) -> Sizes:
+    return shape[:axis] + shape[axis + 1 :]
+
+
 def _advice(first: Sizes, second: Sizes) -> str:
-    if first[1:] != second[1:]:
+    if len(first) == 3 and first[1:] != second[1:]:
         return "give the larger one a stride"
     return "bring them to one width first"

@@ -6,6 +6,7 @@ batch statistics while training and never updates running ones; drop-path does n
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -14,24 +15,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.codegen.names import attributes, key
-from compiler.expr import evaluate
+from compiler.codegen.names import attributes, inner_attributes, key, shared_attributes
+from compiler.expr import Symbol, evaluate
 from compiler.ir import (
     Call,
     Choice,
+    Elementwise,
     Form,
     Inline,
     Input,
     Join,
     Layer,
-    Program,
+    Part,
     Region,
     Repeat,
+    Scan,
     Select,
     Tap,
+    is_in_place,
+    is_mask,
 )
 from compiler.layers import padding
+from compiler.program import Program
 
+OPERATORS = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+}  # fmt: skip
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu, "relu6": F.relu6, "gelu": F.gelu, "silu": F.silu,
     "tanh": torch.tanh, "sigmoid": torch.sigmoid,
@@ -44,11 +53,29 @@ def interpret(
     state: Mapping[str, Tensor],
     weights: Mapping[str, Sequence[Tensor]] | None = None,
     training: bool = True,
-) -> Tensor:
-    """The network's output for `inputs`; `weights[kind]` are the rows of mixing weights."""
-    run = _Run(state, weights or {}, training)
+    hidden: Sequence[Tensor] | None = None,
+) -> Any:
+    """The network's output for `inputs`; `weights[kind]` are the rows of mixing weights.
+
+    With states in the network, the output and the state after it, as the generated code has them;
+    `hidden` are the states before, zeros if None.
+    """
+    run = _Run(state, weights or {}, training, hidden)
     env = dict(program.values)
-    return run.region(program.network, env, list(inputs), "")
+    for (_, node), value in zip(program.network.inputs, inputs, strict=True):
+        sizes = sizes_of(value, len(node.shape))
+        pairs = zip(node.shape, sizes, strict=True)
+        env.update({size.name: n for size, n in pairs if isinstance(size, Symbol)})
+    (output,) = run.region(program.network, env, list(inputs), "")
+    if not run.after:
+        return output
+    return output, run.after[0] if len(run.after) == 1 else tuple(run.after)
+
+
+def sizes_of(x: Tensor, rank: int) -> tuple[int, ...]:
+    """A tensor's sizes without its batch, which comes first, in a sequence second."""
+    shape = tuple(x.shape)
+    return (shape[0], *shape[2:]) if rank == 2 or not x.is_floating_point() else shape[1:]
 
 
 class _Run:
@@ -57,10 +84,25 @@ class _Run:
         state: Mapping[str, Tensor],
         weights: Mapping[str, Sequence[Tensor]],
         training: bool,
+        hidden: Sequence[Tensor] | None,
     ) -> None:
         self.state, self.weights, self.training = state, weights, training
+        self.before = None if hidden is None else list(hidden)
+        self.after: list[Tensor] = []
+        self.masks: dict[Any, Tensor] = {}
+        self.owner = ""
+        self.inner: dict[tuple[int, int], str] = {}
+        self.shared: dict[str, str] = {}
 
-    def region(self, region: Region, env: dict[str, Any], inputs: list[Tensor], at: str) -> Tensor:
+    def region(
+        self, region: Region, env: dict[str, Any], inputs: list[Tensor], at: str
+    ) -> list[Tensor]:
+        """What a region gives back, several values where it has states."""
+        around = self.owner, self.inner, self.shared
+        if not region.is_branch:
+            self.owner = at
+            self.inner = inner_attributes(region)
+            self.shared = shared_attributes(region)
         names = attributes(region)
         values: dict[int, Any] = {}
         stacks: dict[int, list[Tensor]] = {}
@@ -76,6 +118,9 @@ class _Run:
             if region.form is Form.GRAPH:
                 path = names.get(number, "")
             place = ".".join(p for p in (at, path) if p)
+            own = self.inner.get((id(region), number), self.shared.get(node.shared))
+            if own:
+                place = ".".join(p for p in (self.owner, own) if p)
             operands = [values[o] for o in node.operands]
             match node:
                 case Repeat():
@@ -86,14 +131,50 @@ class _Run:
                     values[number] = stacks[node.operands[0]][evaluate(node.index, env)]
                     self.learn(node, values[number], env)
                 case Choice():
-                    values[number] = self.choice(region, node, env, operands[0], place)
+                    values[number] = self.choice(region, node, env, operands, place)
+                case Scan():
+                    values[number] = self.scan(node, env, operands, place)
+                case Layer(layer="dropout") if is_mask(node):
+                    key = node.shared or (id(region), number)
+                    values[number] = self.masked(key, node, env, operands[0])
                 case _:
                     values[number] = self.node(node, env, operands, place)
-        return values[region.outputs[0]]
+        self.owner, self.inner, self.shared = around
+        return [values[output] for output in region.outputs]
+
+    def scan(self, node: Scan, env: dict[str, Any], operands: list[Tensor], at: str) -> Tensor:
+        """A recurrence, step by step; a mask per sequence is drawn when it is first needed."""
+        batch = operands[0].shape[1]
+        arguments = tuple((n, evaluate(v, env)) for n, v in node.arguments)
+        inner = dict(arguments)
+        shapes = [[evaluate(s, inner) for s in state] for state in node.region.state_dims(())]
+        states = [operands[0].new_zeros(batch, *shape) for shape in shapes]
+        if self.before is not None:
+            states = [self.before.pop(0) for _ in states]
+        around, self.masks = self.masks, {}
+        outputs = []
+        for now in zip(*operands, strict=True):
+            read = [*now, *states]
+            sizes = [tuple(value.shape[1:]) for value in read]
+            given = self.region(node.region, node.region.bind(arguments, sizes), read, at)
+            outputs.append(given[0])
+            states = given if states else []
+        self.masks = around
+        self.after += states
+        return torch.stack(outputs)
+
+    def masked(self, key: Any, node: Layer, env: dict[str, Any], x: Tensor) -> Tensor:
+        if key not in self.masks:
+            arguments = {n: evaluate(v, env) for n, v in node.arguments}
+            is_sequence = arguments["per"] == "sequence" and len(node.shape) == 2
+            like = torch.ones_like(x[0] if is_sequence else x)
+            self.masks[key] = F.dropout(like, arguments["p"], self.training)
+        return x * self.masks[key]
 
     def learn(self, node: Any, value: Tensor, env: dict[str, Any]) -> None:
         """The sizes of a stack's output are symbols of what follows."""
-        env.update({s.name: n for s, n in zip(node.shape, value.shape[1:], strict=True)})
+        sizes = sizes_of(value, len(node.shape))
+        env.update({s.name: n for s, n in zip(node.shape, sizes, strict=True)})
 
     def node(self, node: Any, env: dict[str, Any], operands: list[Tensor], at: str) -> Tensor:
         match node:
@@ -101,33 +182,56 @@ class _Run:
                 arguments = {n: evaluate(v, env) for n, v in node.arguments}
                 return self.layer(node.layer, operands[0], arguments, at)
             case Join(how="concat"):
-                return torch.cat(operands, dim=1)
+                return torch.cat(operands, dim=1 if len(node.shape) == 3 else -1)
+            case Elementwise():
+                return self.arithmetic(node, env, operands)
+            case Part():
+                axis = 1 if len(node.shape) == 3 else -1
+                return operands[0].chunk(node.count, axis)[node.index]
             case Join():
                 total = reduce(torch.add, operands)
                 return total / len(operands) if node.how == "mean" else total
             case Call():
-                return self.region(node.region, self.bound(node, env, operands), operands, at)
+                return self.region(node.region, self.bound(node, env, operands), operands, at)[0]
             case Inline():
-                return self.region(node.region, env, operands, at)
+                return self.region(node.region, env, operands, at)[0]
             case Select():
                 taken = node.then if evaluate(node.condition, env) else node.otherwise
-                return self.region(taken, env, operands, at)
+                return self.region(taken, env, operands, at)[0]
         raise TypeError(f"cannot run {type(node).__name__}")
 
     def bound(self, node: Any, env: dict[str, Any], operands: list[Tensor]) -> dict[str, Any]:
         if node.region.is_branch:
             return env
         arguments = tuple((n, evaluate(v, env)) for n, v in node.arguments)
-        return node.region.bind(arguments, [tuple(o.shape[1:]) for o in operands])
+        ranks = [len(inner.shape) for _, inner in node.region.inputs]
+        sizes = [sizes_of(o, rank) for o, rank in zip(operands, ranks, strict=True)]
+        return node.region.bind(arguments, sizes)
+
+    def arithmetic(self, node: Elementwise, env: dict[str, Any], operands: list[Tensor]) -> Tensor:
+        rank = len(node.shape)
+        values: list[Any] = [
+            o[:, :, None, None] if rank == 3 > o.dim() - 1 else o for o in operands
+        ]
+        if node.number is not None:
+            values.insert(0 if node.swapped else 1, evaluate(node.number, env))
+        return OPERATORS[node.operator](*values)
 
     def choice(
-        self, region: Region, node: Choice, env: dict[str, Any], x: Tensor, at: str
+        self,
+        region: Region,
+        node: Choice,
+        env: dict[str, Any],
+        operands: list[Tensor],
+        at: str,
     ) -> Tensor:
         paths = [d.path for d in region.decisions]
         weights = self.weights[region.name][paths.index(node.decision)]
-        inner = self.bound(node, env, [x])
+        inner = self.bound(node, env, operands)
+        joint = len(operands) > 1 and not is_in_place(node.region)
+        run = self.step if joint else self.value
         terms = [
-            weight * self.region(option.body, dict(inner), [x], f"{at}.{key(option.label)}")
+            weight * run(option.body, dict(inner), operands, f"{at}.{key(option.label)}")
             for weight, option in zip(weights, node.region.options, strict=True)
         ]
         return reduce(torch.add, terms)
@@ -153,12 +257,15 @@ class _Run:
             window = [*window[1:], value]
         return outputs
 
+    def value(self, body: Region, env: dict[str, Any], inputs: list[Tensor], at: str) -> Tensor:
+        return self.region(body, env, inputs, at)[0]
+
     def step(self, body: Region, env: dict[str, Any], inputs: list[Tensor], at: str) -> Tensor:
         """A step that is one call is the module itself; its place in the stack is its path."""
         nodes = [n for _, n in body.nodes() if not isinstance(n, Input)]
         if len(nodes) == 1:
             return self.node(nodes[0], env, inputs, at)
-        return self.region(body, env, inputs, at)
+        return self.region(body, env, inputs, at)[0]
 
     def layer(self, layer: str, x: Tensor, arguments: dict[str, Any], at: str) -> Tensor:
         weight, bias = self.state.get(f"{at}.weight"), self.state.get(f"{at}.bias")
@@ -175,6 +282,12 @@ class _Run:
                 return F.avg_pool2d(x, k, stride, pad, count_include_pad=False)
             case "global_pool":
                 return x.amax((2, 3)) if arguments["of"] == "max" else x.mean((2, 3))
+            case "embedding":
+                assert weight is not None
+                kept = F.dropout(weight.new_ones(len(weight), 1), arguments["drop"], self.training)
+                return weight[x] * kept[x]
+            case "apply":
+                return x if arguments["f"] == "identity" else ACTIVATIONS[arguments["f"]](x)
             case "linear":
                 assert weight is not None
                 return F.linear(x, weight, bias)

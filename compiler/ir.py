@@ -12,22 +12,30 @@ module) stands inside another and reads the symbols of that one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from copy import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 import networkx as nx
 
-from compiler.expr import Expr, Symbol, substitute
+from compiler.expr import Const, Expr, Symbol, substitute
+from compiler.layers import RANDOM, STATEFUL
 from dsl.source import Span
 
 Dims = tuple[Expr, ...]
 Arguments = tuple[tuple[str, Expr], ...]
 
 DIMENSIONS = {1: ("d",), 2: ("t", "d"), 3: ("c", "h", "w")}
-"""What the sizes of a value are called, by how many it has."""
+"""What the sizes of a value are called, by how many it has.
+
+The batch is left out. In a tensor it comes first, in a sequence after the time.
+"""
+
+
+def channel_axis(rank: int) -> int:
+    """Which of a value's sizes its channels are."""
+    return 1 if rank == 2 else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +43,8 @@ class Node:
     """A value. `operands` are the numbers of the values it reads, in order.
 
     `name` is the attribute its module gets; `bound` the name that the file gives the value.
+    Nodes of a region (and of the branches in it) that bear one name in `shared` are one module, or
+    one mask.
     """
 
     operands: tuple[int, ...] = ()
@@ -42,13 +52,18 @@ class Node:
     span: Span | None = field(default=None, compare=False, repr=False)
     name: str = ""
     bound: str | None = None
+    shared: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Input(Node):
-    """An input; `demands` are sizes that the file's pattern requires, None where it binds them."""
+    """An input; `demands` are sizes that the file's pattern requires, None where it binds them.
+
+    One that is `below` a number holds whole numbers, such as words of a vocabulary.
+    """
 
     demands: tuple[Expr | None, ...] = ()
+    below: Expr | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +85,19 @@ class Inline(Node):
     """A branch applied to one value: a flow of several stateful layers that makes one module."""
 
     region: Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan(Node):
+    """An instance of a region run along the first dimension of its operands.
+
+    The region reads one step of each operand, then its states, which are zero at the start of a
+    stream; what it gives back are the states after the step. The value is the first of them (what
+    it gives back where it has none), step after step.
+    """
+
+    region: Region
+    arguments: Arguments = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +123,23 @@ class Join(Node):
     """`sum`, `mean` or `concat` of values."""
 
     how: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elementwise(Node):
+    """`+ - * /` of two values, or of a value and a number; `swapped` where the number is first."""
+
+    operator: str
+    number: Expr | None = None
+    swapped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(Node):
+    """Part `index` of the channels of a value cut into `count` equal ones."""
+
+    index: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -190,6 +235,10 @@ class Region:
     """Where the declaration stands: the number of its file, and the place in it."""
     decided: tuple[str, ...] = ()
     """In a final model, what a kind decided, in the language's own words."""
+    functions: tuple[str, ...] = ()
+    """Parameters that are operations to apply; the others are numbers."""
+    states: int | None = None
+    """In a region that is run along a dimension, how many of its inputs, the last, are states."""
     header: str = ""
     comment: str | None = None
     span: Span | None = field(default=None, repr=False)
@@ -210,7 +259,7 @@ class Region:
 
     @property
     def output(self) -> Any:
-        """The node of the only output."""
+        """The node of the output; of the first, where states are given back."""
         return self.node(self.outputs[0])
 
     @property
@@ -218,8 +267,14 @@ class Region:
         return self.kind == "branch"
 
     @property
+    def is_pure(self) -> bool:
+        """Whether an op is a plain function of its inputs: it branches, and holds no state."""
+        is_graph = self.form is Form.GRAPH and self.states is None
+        return self.kind == "op" and is_graph and is_stateless(self)
+
+    @property
     def form(self) -> Form:
-        if self.kind in ("cell", "network"):
+        if self.kind in ("cell", "network") or self.states is not None:
             return Form.GRAPH
         inputs = [i for i, _ in self.inputs]
         rest = [(i, n) for i, n in self.nodes() if not isinstance(n, Input)]
@@ -228,6 +283,8 @@ class Region:
         previous = inputs[0]
         for number, node in rest:
             if node.operands != (previous,) or not isinstance(node, Layer | Call | Select | Inline):
+                return Form.GRAPH
+            if node.shared or is_mask(node):
                 return Form.GRAPH
             if isinstance(node, Call) and is_open(node.region):
                 return Form.GRAPH
@@ -260,6 +317,12 @@ class Region:
         env = {} if self.is_branch else self.bind(arguments, shapes)
         return tuple(substitute(size, env) for size in self.output.shape)
 
+    def state_dims(self, arguments: Arguments) -> list[Dims]:
+        """The shapes of the states in the caller's terms."""
+        env = dict(arguments)
+        states = self.inputs[len(self.inputs) - (self.states or 0) :]
+        return [tuple(substitute(size, env) for size in node.shape) for _, node in states]
+
     # -- writing
 
     def add(self, node: Node) -> int:
@@ -285,76 +348,19 @@ class Region:
         return ends.union(*(nx.ancestors(self.graph, end) for end in ends))
 
 
-@dataclass(frozen=True)
-class Program:
-    """A whole network in one phase: its network region and the values of its parameters."""
-
-    name: str
-    phase: str
-    profile: str
-    network: Region
-    values: Mapping[str, Any]
-
-    def regions(self) -> list[Region]:
-        """All regions reachable from the network, each after those it uses; branches included."""
-        found: dict[int, Region] = {}
-
-        def visit(region: Region) -> None:
-            if id(region) in found:
-                return
-            for inner in children(region):
-                visit(inner)
-            found[id(region)] = region
-
-        visit(self.network)
-        return list(found.values())
-
-    @property
-    def kinds(self) -> list[Region]:
-        """The cell kinds that decide something, in the order of the file."""
-        cells = [r for r in self.regions() if r.kind == "cell" and r.decisions]
-        return sorted(cells, key=lambda region: region.order)
-
-
 def children(region: Region) -> Iterator[Region]:
     """The regions that a region uses directly, in order."""
     for option in region.options:
         yield option.body
     for _, node in region.nodes():
         match node:
-            case Call() | Inline() | Choice():
+            case Call() | Inline() | Choice() | Scan():
                 yield node.region
             case Select():
                 yield node.then
                 yield node.otherwise
             case Repeat():
                 yield from (step.body for step in node.steps)
-
-
-def rewritten(region: Region, change: Callable[[Region], None]) -> Region:
-    """A copy of a region and of all regions it uses, each changed after those it uses."""
-    done: dict[int, Region] = {}
-
-    def copied(old: Region) -> Region:
-        if id(old) not in done:
-            new = copy(old)
-            new.graph = old.graph.copy()
-            new.options = tuple(replace(o, body=copied(o.body)) for o in old.options)
-            for number, node in old.nodes():
-                match node:
-                    case Call() | Inline() | Choice():
-                        new.replace(number, region=copied(node.region))
-                    case Select():
-                        then, otherwise = copied(node.then), copied(node.otherwise)
-                        new.replace(number, then=then, otherwise=otherwise)
-                    case Repeat():
-                        steps = tuple(replace(s, body=copied(s.body)) for s in node.steps)
-                        new.replace(number, steps=steps)
-            change(new)
-            done[id(old)] = new
-        return done[id(old)]
-
-    return copied(region)
 
 
 def is_open(region: Region) -> bool:
@@ -364,25 +370,40 @@ def is_open(region: Region) -> bool:
     return any(is_open(inner) for inner in children(region))
 
 
-def is_cell_call(step: Step) -> bool:
-    """Whether a step of a repeat is one cell."""
-    nodes = [n for _, n in step.body.nodes() if not isinstance(n, Input)]
-    return len(nodes) == 1 and isinstance(nodes[0], Call) and nodes[0].region.kind == "cell"
+def is_stateless(region: Region) -> bool:
+    """Whether all nodes are functions of what they read, with no weights and no randomness."""
+    return all(_is_function(node) for _, node in region.nodes())
 
 
-def stacks(decisions: tuple[Decision, ...]) -> list[list[int]]:
-    """Decisions by their numbers, neighbours with equally many options together.
+def _is_function(node: Node) -> bool:
+    if node.shared:
+        return False
+    match node:
+        case Layer(layer=layer):
+            return layer not in STATEFUL and layer not in RANDOM
+        case Call(region=region):
+            return region.is_pure
+    return isinstance(node, Input | Join | Elementwise | Part)
 
-    Each group shares a tensor of alphas, [decisions, options].
+
+def is_mask(node: Node) -> bool:
+    """Whether a node multiplies by a mask that is drawn apart from it."""
+    if not isinstance(node, Layer) or node.layer != "dropout":
+        return False
+    return bool(node.shared) or ("per", Const("sequence")) in node.arguments
+
+
+def is_in_place(choice: Region) -> bool:
+    """Whether a mixture is written as a sum of terms and not as modules.
+
+    So it is where its options are functions, or share something with the region around.
     """
-    groups: list[list[int]] = []
-    for number, decision in enumerate(decisions):
-        last = groups[-1][-1] if groups else None
-        if last is not None and len(decisions[last].options) == len(decision.options):
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return groups
+    parts = [node for option in choice.options for _, node in option.body.nodes()]
+    if any(node.shared or is_mask(node) for node in parts):
+        return True
+    calls = [n for n in parts if isinstance(n, Call) and n.region.is_pure]
+    several = len(choice.inputs) > 1
+    return (several or bool(calls)) and all(is_stateless(o.body) for o in choice.options)
 
 
 def substituted(arguments: Arguments, env: Mapping[str, Expr]) -> Arguments:

@@ -12,15 +12,16 @@ from math import prod
 from typing import Any
 
 from compiler.expr import Const, Expr, Plain, binary, ceil_div, const
-from dsl.vocabulary import AUTO, SAME
+from dsl.vocabulary import AUTO, NOTHING, SAME
 
 Shape = tuple[Any, ...]
 """Dimensions, all plain numbers or all expressions."""
 
-SHAPE_KEEPING = frozenset(
-    ["bn", "dropout", "drop_path", "identity", "relu", "relu6", "gelu", "silu", "tanh", "sigmoid"]
-)
-STATEFUL = frozenset({"conv", "depthwise", "linear", "bn"})
+ACTIVATIONS = frozenset(["identity", "relu", "relu6", "gelu", "silu", "tanh", "sigmoid"])
+"""What an op can be given to apply (as `apply(f)`, a layer of the IR alone)."""
+SHAPE_KEEPING = ACTIVATIONS | {"bn", "dropout", "drop_path", "apply"}
+STATEFUL = frozenset({"conv", "depthwise", "linear", "bn", "embedding"})
+RANDOM = frozenset({"dropout", "drop_path"})
 SQUARE_WINDOW = frozenset({"conv", "depthwise", "pool"})
 
 
@@ -46,6 +47,8 @@ def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
             return (prod(shape[1:], start=shape[0]),)
         case "linear":
             return (*shape[:-1], arguments["out"])
+        case "embedding":
+            return (*shape, arguments["d"])
     raise ValueError(f"no shape rule for layer {layer!r}")
 
 
@@ -59,7 +62,10 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
         case "depthwise":
             return shape[0] * (arguments["k"] ** 2 + bool(arguments["bias"]))
         case "linear":
-            return arguments["out"] * (shape[-1] + bool(arguments["bias"]))
+            own = shape[-1] if arguments["tied"] == NOTHING else 0
+            return arguments["out"] * (own + bool(arguments["bias"]))
+        case "embedding":
+            return arguments["n"] * arguments["d"]
         case "bn":
             return 2 * shape[0] if arguments["affine"] else 0
     return 0
@@ -83,14 +89,17 @@ def padding(arguments: Mapping[str, Any]) -> Any:
 def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str | None:
     """What is impossible about a layer at this shape (all plain), or None."""
     sizes: dict[str, int] = {"k": 1, "stride": 1, "dilation": 1, "out": 1, "groups": 1, "n": 0}
+    if layer == "embedding":
+        sizes = {"n": 1, "d": 1}
     for name, least in sizes.items():
         value = arguments.get(name)
         if isinstance(value, str) and name == "out":
             continue
         if value is not None and (not isinstance(value, int) or value < least):
             return f"`{name}` is {_worded(value)}, but must be a whole number of at least {least}"
-    if layer == "dropout" and not _between_0_and_1(arguments["p"]):
-        return f"`p` is {_worded(arguments['p'])}, but must be a number from 0 to 1"
+    for name in (n for n in ("p", "drop") if n in arguments):
+        if not _between_0_and_1(arguments[name]):
+            return f"`{name}` is {_worded(arguments[name])}, but must be a number from 0 to 1"
     if layer == "conv":
         out = shape[0] if arguments["out"] == SAME else arguments["out"]
         groups = arguments["groups"]

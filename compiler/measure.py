@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from compiler.instantiate import Facts, instantiate
-from compiler.ir import Program
 from compiler.lowering import lower
 from compiler.profile import Values, values_of
+from compiler.program import Program
 from dsl.space import Space
 
 

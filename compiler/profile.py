@@ -93,7 +93,8 @@ def data_overrides(space: Space, shape: Sequence[int], classes: int) -> dict[str
     if network is None:
         return {}
     rank = len(network.inputs[0].shape or shape)
-    if len(network.inputs) != 1 or rank != len(shape):
+    words = network.inputs[0].below is not None
+    if len(network.inputs) != 1 or rank != len(shape) or words:
         raise fault(
             "E0708",
             "the data are images, one at a time, and this network reads something else",
@@ -126,6 +127,35 @@ def data_overrides(space: Space, shape: Sequence[int], classes: int) -> dict[str
                 "make it a parameter of the network, which the data then set",
             )
     return found
+
+
+def word_overrides(space: Space, vocabulary: int) -> dict[str, int]:
+    """What a text of so many different words gives the network's parameters.
+
+    Raises:
+        DartsError: when the network reads no words, or another number of them.
+    """
+    network = space.network
+    if network is None:
+        return {}
+    below = network.inputs[0].below
+    if below is None or len(network.inputs) > 1:
+        raise fault(
+            "E0708",
+            "the data are words, and this network reads something else",
+            network.inputs[-1].span,
+            "`word[T] below V`",
+        )
+    if isinstance(below, ast.Name):
+        return {below.name: vocabulary}
+    if not isinstance(below, ast.Number) or below.value != vocabulary:
+        raise fault(
+            "E0708",
+            f"this says {below.span.text}, but the text has {vocabulary} words",
+            below.span,
+            "make it a parameter of the network, which the data then set",
+        )
+    return {}
 
 
 def _plain(default: ast.Expr | None) -> Any:

@@ -11,18 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.builder import Builder
-from compiler.ir import (
-    Call,
-    Choice,
-    Input,
-    Join,
-    Layer,
-    Node,
-    Program,
-    Region,
-    Repeat,
-    is_open,
-)
+from compiler.ir import Call, Choice, Form, Input, Join, Layer, Node, Region, Repeat, Scan, is_open
+from compiler.program import Program
 
 
 def specialise(program: Program, chosen: dict[str, dict[str, str]]) -> Program:
@@ -51,6 +41,7 @@ class _Specialiser:
             order=region.order,
             span=region.span,
             sources=region.sources,
+            states=region.states,
             decided=self.decided(region),
         )
         builder = Builder(new)
@@ -75,7 +66,7 @@ class _Specialiser:
                 node = decision.node or decision.path
                 edges.setdefault(node, []).append(source + chosen[decision.path])
         return tuple(
-            f"{node} = {how[node]}({', '.join(own)})" if node in how else f"{node} = {own[0]}"
+            f"{node} = {own[0]}" if len(own) == 1 else f"{node} = {how[node]}({', '.join(own)})"
             for node, own in edges.items()
         )
 
@@ -87,7 +78,7 @@ class _Specialiser:
             case Input():
                 return builder.region.add(node)
             case Choice():
-                return self.choice(builder, region, node, _there(operands[0]))
+                return self.choice(builder, region, node, [_there(o) for o in operands])
             case Join():
                 return self.join(builder, node, [o for o in operands if o is not None])
         if any(o is None for o in operands):
@@ -98,23 +89,34 @@ class _Specialiser:
                 return there[0]
             case Call():
                 inner = self.region(node.region)
-                return builder.call(inner, node.arguments, there, node.name, node.span)
+                made = builder.call(inner, node.arguments, there, node.name, node.span)
+                if node.shared and made not in there:
+                    builder.region.replace(made, shared=node.shared, name=node.name)
+                return made
+            case Scan():
+                return builder.scan(self.region(node.region), node.arguments, there, node.span)
             case Repeat():
                 steps = tuple(replace(s, body=self.region(s.body)) for s in node.steps)
                 return builder.region.add(replace(node, operands=there, steps=steps))
         return builder.copy(node, {}, there)
 
-    def choice(self, builder: Builder, region: Region, node: Choice, operand: int) -> int | None:
+    def choice(
+        self, builder: Builder, region: Region, node: Choice, operands: list[int]
+    ) -> int | None:
         label = self.chosen[region.name].get(node.decision)
         if label is None:
             return None
         option = next(o for o in node.region.options if o.label == label)
+        passed = _passed_through(option.body)
+        if passed is not None:
+            return operands[passed]
         env: dict[str, Any] = {}
         if not node.region.is_branch:
-            env = node.region.bind(node.arguments, [builder.shape(operand)])
-        made = builder.branch(option.body, env, operand, node.name, node.span)
-        if made != operand:  # an edge is a module, without state too
-            builder.region.replace(made, name=node.name)
+            env = node.region.bind(node.arguments, [builder.shape(o) for o in operands])
+        made = builder.branch(option.body, env, tuple(operands), node.name, node.span)
+        is_module = option.body.form is not Form.GRAPH
+        if made not in operands and is_module and not builder.region.node(made).shared:
+            builder.region.replace(made, name=node.name)  # an edge is a module, stateless too
         return made
 
     def join(self, builder: Builder, node: Join, operands: list[int]) -> int | None:
@@ -130,7 +132,7 @@ class _Specialiser:
         before = region.node(node.operands[0])
         if _is_zero(builder.region.node(operand)):
             return True
-        if not isinstance(before, Choice):
+        if not isinstance(before, Choice) or len(before.operands) > 1:
             return False
         label = self.chosen[region.name][before.decision]
         option = next(o for o in before.region.options if o.label == label)
@@ -139,7 +141,20 @@ class _Specialiser:
             env = before.region.bind(before.arguments, [builder.shape(operand)])
         scratch = Builder(Region("scratch", "branch"))
         x = scratch.input("x", builder.shape(operand))
-        return scratch.branch(option.body, env, x) == x
+        return scratch.branch(option.body, env, (x,)) == x
+
+
+def _passed_through(body: Region) -> int | None:
+    """Which of its values an option gives back as it is, as `op left from a, _ = a` does."""
+    inputs = [number for number, _ in body.inputs]
+    rest = [node for _, node in body.nodes() if not isinstance(node, Input)]
+    if not rest and body.outputs[0] in inputs:
+        return inputs.index(body.outputs[0])
+    match rest:
+        case [Call(region=region, operands=operands)] if region.is_pure:
+            inner = _passed_through(region)
+            return None if inner is None else inputs.index(operands[inner])
+    return None
 
 
 def _is_zero(node: Node) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from compiler.derive import Derivation, derive
 from compiler.genotype import Genotype
-from compiler.ir import Program, stacks
+from compiler.program import Program, stacks
 
 ALPHA_SCALE = 1e-3
+State = Tensor | tuple[Tensor, ...]
 
 
 class Supernet(nn.Module):
@@ -32,11 +34,19 @@ class Supernet(nn.Module):
                 start = ALPHA_SCALE * torch.randn(len(stack), options)
                 self.alphas[f"{kind.name}_{number}"] = nn.Parameter(start)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Logits [batch, classes] of images [batch, channels, height, width]."""
+    def forward(self, x: Tensor, state: State | None = None) -> Any:
+        """Logits [batch, classes] of images [batch, channels, height, width].
+
+        A recurrent network reads words [time, batch] and a state, zeros if left out, and gives
+        logits [time, batch, words] and the state after them.
+        """
         weights = [self.mixing_weights()] if self.program.kinds else []
-        logits: Tensor = self.model(*inputs, *weights)
-        return logits
+        return self.model(x, *weights, *([] if state is None else [state]))
+
+    def init_hidden(self, batch: int) -> State:
+        """The state of a recurrent network at the start of a stream."""
+        start: Callable[[int], State] = self.model.init_hidden  # type: ignore[assignment]
+        return start(batch)
 
     def mixing_weights(self) -> dict[str, Tensor | tuple[Tensor, ...]]:
         """By kind, the weights [decisions, options]; several tensors where stacks differ."""

@@ -10,15 +10,18 @@ from compiler.expr import Expr, Symbol, symbols
 from compiler.ir import (
     Call,
     Choice,
+    Elementwise,
     Input,
+    Layer,
     Node,
-    Program,
     Region,
     Repeat,
+    Scan,
     Select,
     Tap,
     children,
 )
+from compiler.program import Program
 
 
 class IllegalIR(AssertionError):
@@ -59,8 +62,13 @@ def _region(region: Region) -> None:
     paths = [n.decision for _, n in region.nodes() if isinstance(n, Choice)]
     _require(len(paths) == len(set(paths)), region, "every choice is a decision of its own")
     _require(set(paths) == {d.path for d in region.decisions}, region, "every decision is listed")
+    if region.states is not None:
+        _require(len(region.outputs) == max(region.states, 1), region, "states are given back")
+    else:
+        _require(len(region.outputs) == 1, region, "a region has one output")
     if not region.is_branch:
         _closed(region)
+        _shared(region)
 
 
 def _closed(region: Region) -> None:
@@ -86,9 +94,31 @@ def _closed(region: Region) -> None:
 
     check(region, own)
     for _, node in region.nodes():
-        if isinstance(node, Call):
+        if isinstance(node, Call | Scan):
             given, wanted = {n for n, _ in node.arguments}, set(node.region.parameters)
             _require(given == wanted, region, f"`{node.region.name}` is given what it takes")
+
+
+def _shared(region: Region) -> None:
+    """What bears one name in `shared` is one and the same thing."""
+    first: dict[str, Node] = {}
+
+    def check(inner: Region) -> None:
+        for _, node in inner.nodes():
+            if node.shared:
+                other = first.setdefault(node.shared, node)
+                same = type(other) is type(node) and _made_of(other) == _made_of(node)
+                _require(same, region, f"`{node.shared}` is one thing")
+        for child in children(inner):
+            if child.is_branch:
+                check(child)
+
+    check(region)
+
+
+def _made_of(node: Node) -> tuple[object, ...]:
+    what = node.layer if isinstance(node, Layer) else id(getattr(node, "region", None))
+    return what, getattr(node, "arguments", ())
 
 
 def _expressions(node: Node) -> Iterator[Expr]:
@@ -101,6 +131,8 @@ def _expressions(node: Node) -> Iterator[Expr]:
             yield from (place for step in node.steps for place in step.places or ())
         case Tap():
             yield node.index
+        case Elementwise(number=Expr() as number):
+            yield number
 
 
 def _require(holds: bool, region: Region, invariant: str) -> None:

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from compiler import Genotype, Supernet
 from compiler.compile import Compiled, compile_space
 from compiler.expr import evaluate
-from compiler.ir import Program
+from compiler.program import Program
 from dsl import Space, load_text
 
 ROOT = Path(__file__).parents[1]
 SPACES = ROOT / "spaces"
 PROGRAMS = sorted((ROOT / "tests" / "compiler" / "programs").glob("*.darts"))
 CIFAR = SPACES / "cifar_cell.darts"
+RNN = SPACES / "rnn_cell.darts"
 DARTS_V2 = """Genotype(
     normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),
             ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)],
@@ -41,10 +42,23 @@ def weights(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
+def output(net: nn.Module, x: Tensor, seed: int = 1) -> Tensor:
+    """What a network makes of `x`, its state left out, with the random numbers of a seed."""
+    torch.manual_seed(seed)
+    result = net(x)
+    return result[0] if isinstance(result, tuple) else result
+
+
 def images(program: Program, batch: int = 2) -> Tensor:
-    """Random inputs of the size that a program reads."""
+    """Random inputs of the size that a program reads; sequences have five steps, time first."""
     (_, node), *_ = program.network.inputs
-    return torch.randn(batch, *(evaluate(size, dict(program.values)) for size in node.shape))
+    env = {**dict.fromkeys(program.open_sizes, 5), **program.values}
+    sizes = [evaluate(size, env) for size in node.shape]
+    if node.below is not None:
+        return torch.randint(evaluate(node.below, env), (*sizes, batch))
+    if len(sizes) == 2:
+        return torch.randn(sizes[0], batch, sizes[1])
+    return torch.randn(batch, *sizes)
 
 
 def randomise(net: nn.Module) -> None:

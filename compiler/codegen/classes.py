@@ -6,9 +6,9 @@ import textwrap
 
 from compiler.codegen.constructor import Constructor
 from compiler.codegen.forward import Forward
-from compiler.codegen.layout import docstring
+from compiler.codegen.layout import Call, docstring, function_head, lines
 from compiler.codegen.scope import Context
-from compiler.ir import Layer, Region, is_open
+from compiler.ir import Layer, Region, Scan, is_open
 
 INIT = "        super().__init__()"
 
@@ -17,20 +17,20 @@ def cell(context: Context, region: Region) -> str:
     """A cell kind, or an op with branches."""
     constructor = Constructor(context, region)
     name = context.names[id(region)]
-    body = constructor.write()
     forward = Forward(context, region)
     statements = forward.write()
+    body = constructor.write(forward.stored)
     drops = any(isinstance(n, Layer) and n.layer == "drop_path" for _, n in region.nodes())
     if drops:
         body.append("        self.drop_path = DropPath()")
-    parts = [_docstring(region)]
+    parts = [described(region)]
     if body:
         parts.append([*constructor.head(), INIT, *body])
     parts.append([*_forward_head(forward), *_kind_weights(context, region), *statements])
-    return "\n".join([f"class {name}(nn.Module):", *_spaced(parts)])
+    return "\n".join([f"class {name}(nn.Module):", *spaced(parts)])
 
 
-def _spaced(parts: list[list[str]]) -> list[str]:
+def spaced(parts: list[list[str]]) -> list[str]:
     """Groups of lines with an empty line between those that are there."""
     there = [part for part in parts if part]
     return [line for i, part in enumerate(there) for line in ([""] * (i > 0) + part)]
@@ -39,13 +39,14 @@ def _spaced(parts: list[list[str]]) -> list[str]:
 def network(context: Context, region: Region) -> str:
     search = context.program.phase == "search"
     constructor = Constructor(context, region)
-    body = constructor.write()
     forward = Forward(context, region)
     statements = forward.write()
+    hidden = _init_hidden(forward)
+    body = constructor.write(forward.stored)
     name = "Supernet" if search else "Network"
     parts = [
         f"class {name}(nn.Module):",
-        *_docstring(region, _network_arguments(context, region)),
+        *described(region, _network_arguments(context, region)),
         "",
         *constructor.head(),
         INIT,
@@ -54,6 +55,8 @@ def network(context: Context, region: Region) -> str:
     if "DropPath" in context.used:
         parts.append("        self.set_drop_path(drop_path)")
     parts += ["", *_forward_head(forward), *statements]
+    if hidden:
+        parts += ["", *hidden]
     if "DropPath" in context.used:
         parts += ["", *SET_DROP_PATH]
     return "\n".join(parts)
@@ -67,7 +70,7 @@ SET_DROP_PATH = '''\
                 module.p = p'''.splitlines()
 
 
-def _docstring(region: Region, extra: list[str] | None = None) -> list[str]:
+def described(region: Region, extra: list[str] | None = None) -> list[str]:
     """The comment above the declaration; for a cell or network its header and what it decided."""
     if region.kind == "op":
         return [f'    """{docstring(region.comment)}."""'] if region.comment else []
@@ -79,20 +82,51 @@ def _docstring(region: Region, extra: list[str] | None = None) -> list[str]:
     return [f'    """{first}', *(f"    {line}".rstrip() for line in rest), '    """']
 
 
+def _init_hidden(forward: Forward) -> list[str]:
+    """The method that gives the states at the start of a stream."""
+    shapes = [
+        state
+        for _, node in forward.region.nodes()
+        if isinstance(node, Scan)
+        for state in node.region.state_dims(node.arguments)
+    ]
+    if not shapes:
+        return []
+    sizes = [", ".join(["batch", *map(forward.show, shape)]) for shape in shapes]
+    many = f"tuple[{', '.join(['Tensor'] * len(shapes))}]" if len(shapes) > 1 else "Tensor"
+    head = [
+        f"    def init_hidden(self, batch: int) -> {many}:",
+        '        """The state at the start of a stream, all zeros."""',
+    ]
+    zeros = [f"torch.zeros({size})" for size in sizes]
+    if forward.context.facts.weights:
+        head.append("        weight = next(self.parameters())")
+        zeros = [f"weight.new_zeros({size})" for size in sizes]
+    if len(zeros) == 1:
+        return [*head, f"        return {zeros[0]}"]
+    return [*head, *lines(Call("", *zeros), 8, "return ")]
+
+
 def _network_arguments(context: Context, region: Region) -> list[str]:
-    lines = []
+    text: list[str] = []
+    if any(isinstance(n, Scan) and n.region.states for _, n in region.nodes()):
+        words = any(node.below is not None for _, node in region.inputs)
+        reads = "words [time, batch]" if words else "values [time, batch, width]"
+        text += [
+            f"`forward` reads {reads} and gives values [time, batch, width]. It also",
+            "takes the state, zeros if left out, and gives it back behind. Nothing is detached.",
+        ]
     if is_open(region):
-        lines += ["`forward` takes the mixing weights of every kind, a row for each decision."]
+        text += ["`forward` takes the mixing weights of every kind, a row for each decision."]
+    arguments = []
     if "DropPath" in context.used:
-        lines += ["drop_path: the probability of dropping an edge while training."]
+        arguments += ["drop_path: the probability of dropping an edge while training."]
     if region.auxiliary:
-        lines += [
+        arguments += [
             "auxiliary: builds the auxiliary head. While training, `forward` then returns a pair,",
             "    the logits and those of the head.",
         ]
-    described = [line for line in lines if not line.startswith("`")]
-    plain = [line for line in lines if line.startswith("`")]
-    return [*plain, *(["Args:", *(f"    {d}" for d in described)] if described else [])]
+    return [*text, *(["Args:", *(f"    {d}" for d in arguments)] if arguments else [])]
 
 
 def _forward_head(forward: Forward) -> list[str]:
@@ -102,7 +136,21 @@ def _forward_head(forward: Forward) -> list[str]:
         context.used.add("Weights")
         inputs.append("weights: Weights")
     result = "Tensor | tuple[Tensor, Tensor]" if region.auxiliary else "Tensor"
-    return [f"    def forward(self, {', '.join(inputs)}) -> {result}:"]
+    states = [name for names in forward.scan_states.values() for name in names]
+    if not states:
+        return function_head("forward", ["self", *inputs], result)
+    kind = "Tensor" if len(states) == 1 else f"tuple[{', '.join(['Tensor'] * len(states))}]"
+    axis = {3: 0}.get(len(region.inputs[0][1].shape), 1)
+    first = forward.values[region.inputs[0][0]].doc.flat()
+    head = function_head(
+        "forward", ["self", *inputs, f"state: {kind} | None = None"], f"tuple[Tensor, {kind}]"
+    )
+    body = [
+        "        if state is None:",
+        f"            state = self.init_hidden({first}.shape[{axis}])",
+    ]
+    unpack = [f"        {', '.join(states)} = state"] if len(states) > 1 else []
+    return [*head, *body, *unpack]
 
 
 def _kind_weights(context: Context, region: Region) -> list[str]:

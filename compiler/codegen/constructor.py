@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from compiler.codegen.forward import how_step_reads
 from compiler.codegen.functions import widths
-from compiler.codegen.layout import WIDTH, Call, Text, lines
-from compiler.codegen.names import attributes, local
+from compiler.codegen.layout import WIDTH, Call, Text, function_head, lines
+from compiler.codegen.loops import how_step_reads
+from compiler.codegen.names import (
+    attributes,
+    branches,
+    inner_attributes,
+    local,
+    shared_attributes,
+    shared_modules,
+)
 from compiler.codegen.scope import Context, Scope, ordered, parameter
 from compiler.expr import Const, Expr, Symbol, show, symbols
 from compiler.ir import Call as CallNode
-from compiler.ir import Input, Region, Repeat, Step, Tap, is_cell_call
+from compiler.ir import Choice, Input, Region, Repeat, Step, Tap, is_in_place
+from compiler.program import is_cell_call
+from dsl.vocabulary import NOTHING
 
 
 class Constructor:
@@ -39,7 +49,8 @@ class Constructor:
 
     def head(self) -> list[str]:
         parameters = [
-            parameter(self.region, p) for p in ordered(self.region, self.signature.parameters)
+            parameter(self.context, self.region, p)
+            for p in ordered(self.region, self.signature.parameters)
         ]
         keywords = []
         if self.region.kind == "network" and "DropPath" in self.context.used:
@@ -47,30 +58,53 @@ class Constructor:
         if self.region.auxiliary:
             keywords.append("auxiliary: bool = False")
         everything = ["self", *self.inputs, *parameters, *(["*", *keywords] if keywords else [])]
-        head = f"    def __init__({', '.join(everything)}) -> None:"
-        if len(head) <= 100:
-            return [head]
-        flat = f"        {', '.join(everything)}"
-        if len(flat) <= 100:
-            return ["    def __init__(", flat, "    ) -> None:"]
-        return ["    def __init__(", *(f"        {p}," for p in everything), "    ) -> None:"]
+        return function_head("__init__", everything, "None")
 
-    def write(self) -> list[str]:
+    def write(self, stored: Mapping[str, str]) -> list[str]:
+        """The body; `stored` are the numbers that `forward` reads, with their attributes."""
         body = self.unpack()
+        for symbol, attribute in stored.items():
+            body.append(f"        self.{attribute} = {self.scope.show(Symbol(symbol))}")
+        written: set[str] = set()
         for number, node in self.region.nodes():
+            if isinstance(node, Choice) and is_in_place(node.region):
+                body += self.inside(node, written)
+                continue
             if isinstance(node, Tap) and not isinstance(node.index, Const):
                 body.append(f"        self.{local(node.name)}_step = {self.scope.show(node.index)}")
             if number not in self.attributes or number in self.heads:
                 continue
             if isinstance(node, Repeat):
                 body += self.repeat(number, node)
-            else:
-                made = self.scope.module(self.region, node)
-                body += lines(made, 8, f"self.{self.attributes[number]} = ")
+            elif self.attributes[number] not in written:
+                body += self.module(self.region, node, self.attributes[number])
+                written.add(self.attributes[number])
         if self.region.auxiliary:
             body += self.auxiliary()
         if id(self.region) in self.context.signatures.stacked:
             body.append(f"        self.{self.out_name()} = {self.out_shape()}")
+        return body
+
+    def module(self, region: Region, node: Any, attribute: str) -> list[str]:
+        body = lines(self.scope.module(region, node), 8, f"self.{attribute} = ")
+        tied = dict(getattr(node, "arguments", ())).get("tied", Const(NOTHING))
+        if isinstance(tied, Const) and tied.value != NOTHING:
+            table = shared_attributes(self.region)[str(tied.value)]
+            body.append(f"        self.{attribute}.weight = self.{table}.weight")
+        return body
+
+    def inside(self, node: Choice, written: set[str]) -> list[str]:
+        """What the options of a mixture in place share with the region, and what is their own."""
+        body = []
+        shared, own = shared_attributes(self.region), inner_attributes(self.region)
+        for branch in branches(node):
+            for region, inner in shared_modules(branch):
+                if shared[inner.shared] not in written:
+                    body += self.module(region, inner, shared[inner.shared])
+                    written.add(shared[inner.shared])
+            for number, inner in branch.nodes():
+                if (id(branch), number) in own:
+                    body += self.module(branch, inner, own[id(branch), number])
         return body
 
     def auxiliary(self) -> list[str]:

@@ -3,43 +3,57 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.codegen import torch_layers
-from compiler.codegen.layout import Call, Doc, ListOf, Sum, Text, lines
-from compiler.codegen.names import attributes, local
-from compiler.codegen.scope import Context
-from compiler.expr import Const, show
-from compiler.ir import (
-    Call as CallNode,
+from compiler.codegen import loops, masks, mixtures, torch_layers
+from compiler.codegen.layout import (
+    HIGHEST,
+    WIDTH,
+    Call,
+    Doc,
+    Infix,
+    ListOf,
+    Sum,
+    Text,
+    Value,
+    bracketed,
+    lines,
 )
+from compiler.codegen.names import (
+    attributes,
+    inner_attributes,
+    local,
+    module_attributes,
+    shared_attributes,
+)
+from compiler.codegen.scope import Context, passed
+from compiler.expr import Const, Expr, show
+from compiler.ir import Call as CallNode
 from compiler.ir import (
     Choice,
+    Elementwise,
     Form,
     Inline,
     Input,
     Join,
     Layer,
+    Part,
     Region,
     Repeat,
+    Scan,
     Select,
-    Step,
     Tap,
-    is_cell_call,
+    is_in_place,
+    is_mask,
     is_open,
-    stacks,
 )
 from compiler.lowering.labels import attribute
+from compiler.program import stacks
 
 DEEPEST = 2
 """How many calls a statement may nest before it goes on in another one."""
-
-
-@dataclass
-class Value:
-    doc: Doc
-    depth: int = 0
 
 
 @dataclass
@@ -52,14 +66,30 @@ class Forward:
     values: dict[int, Value] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     indent: int = 8
+    number: Callable[[Expr], str] | None = None
+    """How numbers are written; by default as attributes of the class, which are then `stored`."""
+    stored: dict[str, str] = field(default_factory=dict)
+    masks: dict[Any, str] = field(default_factory=dict)
+    """The variables of the masks that are drawn already."""
+    owner: Forward | None = None
+    """What writes the region around, where this one is a branch written in place."""
 
     def __post_init__(self) -> None:
+        owner = self.owner
         self.attributes = attributes(self.region)
+        self.shared: dict[str, str] = owner.shared if owner else shared_attributes(self.region)
+        inner = owner.inner if owner else inner_attributes(self.region)
+        self.inner: dict[tuple[int, int], str] = inner
+        if owner:
+            own = {n: name for (branch, n), name in self.inner.items() if branch == id(self.region)}
+            self.attributes.update(own)
+        self.states: list[str] = []
         self.live = self.region.live()
         self.heads = self.region.heads()
         if is_open(self.region):
             self.taken |= {"weights", "w"}
         self.tapped: dict[int, str] = {}
+        self.scan_states = self.name_states()
         rows = enumerate(stacks(self.region.decisions))
         several = len(stacks(self.region.decisions)) > 1
         self.rows = {
@@ -67,6 +97,32 @@ class Forward:
             for s, stack in rows
             for row, number in enumerate(stack)
         }
+
+    def inside(self, branch: Region) -> Forward:
+        """What writes a branch in place, among the same statements."""
+        return Forward(
+            self.context,
+            branch,
+            statements=self.statements,
+            taken=self.taken,
+            indent=self.indent,
+            number=self.show,
+            masks=self.masks,
+            owner=self,
+        )
+
+    def name_states(self) -> dict[int, list[str]]:
+        """What the states of each recurrence are called; `state` where there is but one."""
+        scans = {
+            number: [f"{node.name}_{state.name}" for _, state in _states(node.region)]
+            for number, node in self.region.nodes()
+            if isinstance(node, Scan)
+        }
+        if sum(map(len, scans.values())) == 1:
+            scans = {number: ["state"] * len(names) for number, names in scans.items()}
+        elif any(scans.values()):
+            self.taken.add("state")
+        return {n: [self.variable(name) for name in names] for n, names in scans.items()}
 
     def write(self) -> list[str]:
         for number, node in self.region.nodes():
@@ -81,10 +137,16 @@ class Forward:
             self.values[number] = Value(Text(self.variable(node.name)))
             return
         if isinstance(node, Repeat):
-            self.repeat(number, node)
+            loops.repeat(self, number, node)
             return
         if isinstance(node, Tap):
             self.values[number] = Value(Text(self.tapped[number]))
+            return
+        if isinstance(node, Part):
+            self.split(number, node)
+            return
+        if isinstance(node, Scan) and node.region.states:
+            self.scan(number, node)
             return
         value = self.expression(number, node)
         readers = [r for r in self.region.graph.successors(number) if r in self.live]
@@ -92,11 +154,20 @@ class Forward:
             isinstance(self.region.node(r), Repeat) for r in readers
         )
         if node.bound is not None and readers and not starts_window:
-            self.bind(number, value, self.variable(attribute(node.bound)))
+            self.bind(number, value, self.variable(self.name_of(node.bound)))
         elif len(readers) > 1 and not starts_window:
-            self.bind(number, value, self.variable(self.target(number)))
+            self.bind(number, value, self.variable(self.target(number)[0]))
         else:
             self.values[number] = value
+
+    def name_of(self, bound: str) -> str:
+        """What a bound value is called: members of a group `n0`, or `n_0` where a `n0` is bound."""
+        group, bracket, index = bound.partition("[")
+        taken = re.compile(rf"{group}\d+")
+        others = (n.bound for _, n in self.region.nodes() if n.bound)
+        if bracket and any(taken.fullmatch(other) for other in others):
+            return f"{group}_{index.rstrip(']')}"
+        return attribute(bound)
 
     def bind(self, number: int, value: Value, name: str) -> None:
         self.statements += lines(value.doc, self.indent, f"{name} = ")
@@ -127,46 +198,131 @@ class Forward:
         ends = number in self.region.outputs or number in self.region.auxiliary
         return ends or any(r > at or r in self.heads for r in readers)
 
-    def target(self, number: int) -> str:
+    def target(self, number: int) -> tuple[str, bool]:
         """What a value on the way to a bound one is called: as that, else `x`."""
         readers = [r for r in self.region.graph.successors(number) if r in self.live]
         while len(readers) == 1 and len(self.region.node(readers[0]).operands) == 1:
             node = self.region.node(readers[0])
             if node.bound is not None:
-                return attribute(node.bound)
+                return self.name_of(node.bound), True
             readers = [r for r in self.region.graph.successors(readers[0]) if r in self.live]
-        return "x"
+        return "x", False
 
     def operand(self, number: int) -> Value:
         """An operand's expression; what nests too deep already becomes a statement first."""
         value = self.values[number]
         if value.depth >= DEEPEST:
-            name = local(self.target(number))
-            if name in self.taken or name == "x":
-                name = self.variable(name)
-            self.bind(number, value, name)
+            self.bind(number, value, self.on_the_way(number))
         return self.values[number]
 
+    def on_the_way(self, number: int) -> str:
+        """The name of a value on the way to a bound one, which then takes the name over."""
+        name, leads_on = self.target(number)
+        if leads_on and local(name) not in self.taken:
+            return local(name)
+        return self.variable(name)
+
     def expression(self, number: int, node: Any) -> Value:
-        joined = isinstance(node, Join)
+        joined = isinstance(node, Join | Elementwise)
         operands = [self.values[o] if joined else self.operand(o) for o in node.operands]
         docs = [o.doc for o in operands]
         depth = max(o.depth for o in operands)
         if isinstance(node, Join):
             return self.join(node, docs, depth)
+        if isinstance(node, Elementwise):
+            return Value(self.arithmetic(node, docs), depth)
+        if isinstance(node, Choice) and is_in_place(node.region):
+            return mixtures.mixed(self, node, depth)
+        if isinstance(node, CallNode) and node.region.is_pure:
+            own = passed(self.context, node, self.show)
+            return Value(Call(self.context.names[id(node.region)], *docs, *own), depth + 1)
         if number in self.attributes:
             extra: list[str] = []
             if isinstance(node, Choice):
                 extra = [self.rows[node.decision]]
-            elif isinstance(node, CallNode | Inline | Select) and self.weighted(node):
+            elif isinstance(node, CallNode | Inline | Select | Scan) and self.weighted(node):
                 extra = ["weights"]
-            return Value(Call(f"self.{self.attributes[number]}", *docs, *extra), depth + 1)
+            name = self.shared[node.shared] if node.shared else self.attributes[number]
+            made = Call(f"self.{name}", *docs, *extra)
+            if isinstance(node, Layer) and node.layer == "embedding":
+                return masks.embedded(self, node, name, made, docs[0], depth)
+            return Value(made, depth + 1)
         assert isinstance(node, Layer)
+        if is_mask(node):
+            return masks.masked(self, number, node)
         if node.layer == "drop_path":
             self.context.used.add("DropPath")
             return self.drop_path(node, docs[0], depth)
         rank = len(self.region.node(node.operands[0]).shape)
-        return Value(torch_layers.function(node, rank, docs[0], show), depth + 1)
+        return Value(torch_layers.function(node, rank, docs[0], self.show), depth + 1)
+
+    def show(self, expr: Expr) -> str:
+        """A number as it is written here."""
+        return self.number(expr) if self.number else show(expr, self.attribute)
+
+    def attribute(self, symbol: str) -> str:
+        """A number that the constructor keeps."""
+        if symbol not in self.stored:
+            name = local(symbol)
+            while name in module_attributes() or name in self.attributes.values():
+                name += "_"
+            self.stored[symbol] = name
+        return f"self.{self.stored[symbol]}"
+
+    def arithmetic(self, node: Elementwise, docs: list[Doc]) -> Doc:
+        if node.number is not None:
+            if node.number == Const(0) and node.operator == "-" and node.swapped:
+                return Text(f"-{bracketed(docs[0], HIGHEST)}")
+            number = Text(self.show(node.number))
+            pair = (number, docs[0]) if node.swapped else (docs[0], number)
+            return Infix(pair[0], node.operator, pair[1])
+        left, right = (
+            doc.then("[:, :, None, None]")
+            if len(self.region.node(o).shape) == 1 and len(node.shape) == 3
+            else doc
+            for o, doc in zip(node.operands, docs, strict=True)
+        )
+        return Infix(left, node.operator, right)
+
+    def split(self, number: int, node: Part) -> None:
+        """The parts of one value, all in one statement."""
+        if number in self.values:
+            return
+        same = {
+            other.index: n
+            for n, other in self.region.nodes()
+            if isinstance(other, Part)
+            and (other.operands, other.count) == (node.operands, node.count)
+            and number <= n < number + node.count
+        }
+        names = ["_"] * node.count
+        for index, part in same.items():
+            if part in self.live:
+                bound = self.region.node(part).bound
+                names[index] = self.variable(self.name_of(bound) if bound else "part")
+                self.values[part] = Value(Text(names[index]))
+        dim = 1 if len(node.shape) == 3 else -1
+        chunks = self.operand(node.operands[0]).doc.then(f".chunk({node.count}, dim={dim})")
+        self.statements += lines(chunks, self.indent, f"{', '.join(names)} = ")
+
+    def simple(self, number: int) -> Doc:
+        """An operand that is read several times, as a variable."""
+        value = self.values[number]
+        if not isinstance(value.doc, Text):
+            self.bind(number, value, self.on_the_way(number))
+        return self.values[number].doc
+
+    # -- recurrences
+
+    def scan(self, number: int, node: Scan) -> None:
+        """Runs a recurrence; its states come from outside and are given back."""
+        docs = [self.operand(o).doc for o in node.operands]
+        names = self.scan_states[number]
+        weights = ["weights"] if self.weighted(node) else []
+        made = Call(f"self.{self.attributes[number]}", *docs, *names, *weights)
+        value = self.variable(self.name_of(node.bound) if node.bound else node.name)
+        self.statements += lines(made, self.indent, f"{', '.join([value, *names])} = ")
+        self.values[number] = Value(Text(value))
 
     def drop_path(self, node: Layer, doc: Doc, depth: int) -> Value:
         """Drop-path around an edge; around one that may be the identity, only where it is not."""
@@ -179,7 +335,7 @@ class Forward:
         return Value(Call("dropped", "self.drop_path", module, *doc.arguments), depth)
 
     def weighted(self, node: Any) -> bool:
-        return isinstance(node, CallNode) and is_open(node.region)
+        return isinstance(node, CallNode | Scan) and is_open(node.region)
 
     def join(self, node: Join, docs: list[Doc], depth: int) -> Value:
         if node.how == "concat":
@@ -187,73 +343,22 @@ class Forward:
             return Value(Call("torch.cat", ListOf(*docs), dim), depth)
         total = Sum(tuple(docs))
         if node.how == "mean":
-            return Value(total.then(f" / {len(docs)}"), depth)
+            return Value(Infix(total, "/", Text(str(len(docs)))), depth)
         return Value(total, depth + 1)
-
-    # -- repeat
-
-    def repeat(self, number: int, node: Repeat) -> None:
-        pad, names = " " * self.indent, [self.reused(w, number) for w in node.window]
-        self.start_window(node, names)
-        modules = f"self.{self.attributes[number]}"
-        taps = [
-            (t, self.region.node(t))
-            for t in self.region.graph.successors(number)
-            if isinstance(self.region.node(t), Tap)
-        ]
-        counted = bool(taps) or len(set(map(how_step_reads, node.steps))) > 1
-        step = self.reused("cell" if all(map(is_cell_call, node.steps)) else "layer", number)
-        head = f"step, {step} in enumerate({modules})" if counted else f"{step} in {modules}"
-        self.statements.append(f"{pad}for {head}:")
-        self.steps(number, node, names, step)
-        for reader, tap in taps:
-            name = self.tapped[reader] = self.variable(tap.name)
-            index = _tap_index(tap, f"self.{local(tap.name)}_step")
-            self.statements.append(f"{pad}    if step == {index}:")
-            self.statements.append(f"{pad}        {name} = {names[-1]}")
-        self.values[number] = Value(Text(names[-1]))
-        later = any(isinstance(n, Repeat) for i, n in self.region.nodes() if i > number)
-        if later and node.bound is not None:
-            self.bind(number, self.values[number], self.variable(attribute(node.bound)))
-
-    def start_window(self, node: Repeat, names: list[str]) -> None:
-        operands = [self.values[o].doc for o in node.operands]
-        if len({o.flat() for o in operands}) == 1:
-            chain = " = ".join(names)
-            if operands[0].flat() != chain:
-                self.statements += lines(operands[0], self.indent, f"{chain} = ")
-            return
-        left, right = ", ".join(names), ", ".join(o.flat() for o in operands)
-        self.statements.append(f"{' ' * self.indent}{left} = {right}")
-
-    def steps(self, number: int, node: Repeat, names: list[str], step: str) -> None:
-        """The body of the loop; an `if` where steps do not read alike."""
-        pad = " " * (self.indent + 4)
-
-        def advance(kind: Any, indent: str) -> str:
-            reads, weighted = how_step_reads(kind)
-            arguments = [*names[len(names) - reads :], *(["weights"] if weighted else [])]
-            call = f"{step}({', '.join(arguments)})"
-            if len(names) == 1:
-                return f"{indent}{names[0]} = {call}"
-            return f"{indent}{', '.join(names)} = {', '.join(names[1:])}, {call}"
-
-        default, *exceptions = node.steps
-        if len(set(map(how_step_reads, node.steps))) == 1:
-            self.statements.append(advance(default, pad))
-            return
-        word = "if"
-        for count, kind in enumerate(exceptions):
-            places = f"self.{self.attributes[number]}_places_{count}"
-            self.statements += [f"{pad}{word} step in {places}:", advance(kind, pad + "    ")]
-            word = "elif"
-        self.statements += [f"{pad}else:", advance(default, pad + "    ")]
 
     # -- what is returned
 
     def finish(self) -> None:
         result = self.values[self.region.outputs[0]].doc
         pad = " " * self.indent
+        states = [name for names in self.scan_states.values() for name in names]
+        if states:
+            state = states[0] if len(states) == 1 else f"({', '.join(states)})"
+            self.statements += self.returned([result, Text(state)])
+            return
+        if len(self.region.outputs) > 1:
+            self.statements += self.returned([self.values[o].doc for o in self.region.outputs])
+            return
         if not self.region.auxiliary:
             self.statements += lines(result, self.indent, "return ")
             return
@@ -273,10 +378,22 @@ class Forward:
         self.indent -= 4
         self.statements.append(f"{pad}return {result.flat()}")
 
+    def returned(self, results: list[Doc]) -> list[str]:
+        """The statement that gives several values back, the first on a line of its own if long."""
+        flat = f"{' ' * self.indent}return {', '.join(r.flat() for r in results)}"
+        if len(flat) <= WIDTH:
+            return [flat]
+        name = self.variable("result")
+        rest = ", ".join(r.flat() for r in results[1:])
+        return [
+            *lines(results[0], self.indent, f"{name} = "),
+            f"{' ' * self.indent}return {name}, {rest}",
+        ]
 
-def how_step_reads(step: Step) -> tuple[int, bool]:
-    """How many members of the window a step reads, and whether it takes mixing weights."""
-    return len(step.body.inputs), is_open(step.body)
+
+def _states(region: Region) -> list[tuple[int, Input]]:
+    """The inputs of a recurrence that are its states."""
+    return region.inputs[len(region.inputs) - (region.states or 0) :]
 
 
 def may_be_identity(node: Any) -> bool:
@@ -284,9 +401,3 @@ def may_be_identity(node: Any) -> bool:
     if isinstance(node, CallNode) and node.region.form is Form.SINGLE:
         return may_be_identity(node.region.output)
     return isinstance(node, Select) and Form.EMPTY in (node.then.form, node.otherwise.form)
-
-
-def _tap_index(tap: Tap, stored: str) -> str:
-    index = tap.index
-    fixed = isinstance(index, Const) and isinstance(index.value, int) and index.value >= 0
-    return show(index) if fixed else stored

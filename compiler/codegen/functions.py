@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from compiler.codegen.layout import docstring, lines
+from collections.abc import Callable
+
+from compiler.codegen import mixtures
+from compiler.codegen.forward import Forward
+from compiler.codegen.layout import WIDTH, docstring, lines
 from compiler.codegen.names import local
 from compiler.codegen.scope import Context, Scope, mixture_class, ordered, parameter, sequential
-from compiler.expr import Expr, Symbol
-from compiler.ir import Form, Input, Region, Select
+from compiler.expr import Expr, Symbol, show
+from compiler.ir import Form, Input, Region, Select, channel_axis
 
 
 def function(context: Context, region: Region) -> str:
@@ -27,6 +31,53 @@ def function(context: Context, region: Region) -> str:
     return "\n".join([*text, *body])
 
 
+def pure(context: Context, region: Region) -> str:
+    """A branching op without state as a function of its inputs."""
+    parameters = context.signatures.of[id(region)].parameters
+    forward = Forward(context, region, number=_number(region), taken=set(parameters), indent=4)
+    body = forward.write()
+    text = [_head(context, region, forward, parameters)]
+    if region.comment:
+        text.append(f'    """{docstring(region.comment)}."""')
+    return "\n".join([*text, *body])
+
+
+def joint_mixture(context: Context, region: Region) -> str:
+    """A set of functions as one, which gives their mixture."""
+    parameters = context.signatures.of[id(region)].parameters
+    taken = {*parameters, "weights"}
+    forward = Forward(context, region, number=_number(region), taken=taken, indent=4)
+    inputs = [number for number, _ in region.inputs]
+    for number in inputs:
+        forward.add(number, region.node(number))
+    mixed = mixtures.mixture(forward, region, inputs, "weights")
+    head = _head(context, region, forward, ["weights", *parameters])
+    return "\n".join([head, *forward.statements, *lines(mixed, 4, "return ")])
+
+
+def _number(region: Region) -> Callable[[Expr], str]:
+    """How a function writes a number: its parameters by name, sizes as those of what flows in."""
+    sizes = {
+        size.name: f"{local(node.name)}.shape[{TENSOR_AXES[len(node.shape)][axis]}]"
+        for _, node in reversed(region.inputs)
+        for axis, size in enumerate(node.shape)
+        if isinstance(size, Symbol) and size.name not in region.parameters
+    }
+    return lambda expr: show(expr, lambda name: sizes.get(name, local(name)))
+
+
+def _head(context: Context, region: Region, forward: Forward, parameters: list[str]) -> str:
+    inputs = [f"{forward.values[i].doc.flat()}: Tensor" for i, _ in region.inputs]
+    own = [p for p in parameters if p in region.parameters]
+    named = [parameter(context, region, p) for p in ordered(region, own)]
+    weights = ["weights: Tensor"] if "weights" in parameters else []
+    return _signature(context.names[id(region)], [*inputs, *weights, *named], "Tensor")
+
+
+TENSOR_AXES = {1: (-1,), 2: (0, -1), 3: (-3, -2, -1)}
+"""Where a value's sizes stand in its tensor, by how many it has."""
+
+
 def mixture(context: Context, region: Region) -> str:
     """A set as a function that makes the mixture of its options."""
     rename, inputs = widths(context, region)
@@ -44,7 +95,7 @@ def widths(context: Context, region: Region) -> tuple[dict[str, str], list[str]]
             size = node.shape[position]
             assert isinstance(size, Symbol)
             rename[size.name] = local(size.name)
-            if position == 0:
+            if position == channel_axis(len(node.shape)):
                 rename[size.name] = _width_name(region, node, size)
     taken_names = set(signature.parameters)
     rename = {s: f"{n}_" if n in taken_names else n for s, n in rename.items()}
@@ -52,9 +103,9 @@ def widths(context: Context, region: Region) -> tuple[dict[str, str], list[str]]
 
 
 def _width_name(region: Region, node: Input, size: Expr) -> str:
-    if len(region.inputs) > 1:
-        return f"{node.name}_channels"
     noun = "channels" if len(node.shape) == 3 else "features"
+    if len(region.inputs) - (region.states or 0) > 1:
+        return f"{node.name}_{noun}"
     kept = region.kind == "set" or region.output.shape[:1] == (size,)
     return noun if kept else f"in_{noun}"
 
@@ -68,10 +119,13 @@ def _either(scope: Scope, node: Select) -> tuple[list[str], str]:
 
 def _def(context: Context, region: Region, inputs: list[str], result: str) -> str:
     signature = context.signatures.of[id(region)]
-    parameters = [parameter(region, p) for p in ordered(region, signature.parameters)]
-    name = context.names[id(region)]
-    head = f"def {name}({', '.join([*inputs, *parameters])}) -> {result}:"
-    if len(head) <= 100:
+    parameters = [parameter(context, region, p) for p in ordered(region, signature.parameters)]
+    return _signature(context.names[id(region)], [*inputs, *parameters], result)
+
+
+def _signature(name: str, parameters: list[str], result: str) -> str:
+    head = f"def {name}({', '.join(parameters)}) -> {result}:"
+    if len(head) <= WIDTH:
         return head
-    inside = ",\n".join(f"    {p}" for p in [*inputs, *parameters])
+    inside = ",\n".join(f"    {p}" for p in parameters)
     return f"def {name}(\n{inside},\n) -> {result}:"

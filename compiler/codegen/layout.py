@@ -82,6 +82,34 @@ class Sum(Doc):
         return Text(f"({self.flat()}){suffix}")
 
 
+BINDING = {"+": 1, "-": 1, "*": 2, "/": 2}
+HIGHEST = 3
+
+
+@dataclass(frozen=True)
+class Infix(Doc):
+    """`left + right`, with brackets where they are needed to keep the order."""
+
+    left: Doc
+    operator: str
+    right: Doc
+
+    def flat(self) -> str:
+        own = BINDING[self.operator]
+        left = bracketed(self.left, own)
+        return f"{left} {self.operator} {bracketed(self.right, own + 1)}"
+
+    def then(self, suffix: str) -> Doc:
+        return Text(f"({self.flat()}){suffix}")
+
+
+def bracketed(doc: Doc, least: int) -> str:
+    """An operand, in brackets where it binds less than `least`."""
+    binding = BINDING[doc.operator] if isinstance(doc, Infix) else 1 if isinstance(doc, Sum) else 0
+    loose = isinstance(doc, Either) or 0 < binding < least
+    return f"({doc.flat()})" if loose else doc.flat()
+
+
 @dataclass(frozen=True)
 class Either(Doc):
     """`then if condition else otherwise`."""
@@ -97,10 +125,43 @@ class Either(Doc):
         return Text(f"({self.flat()}){suffix}")
 
 
+@dataclass(frozen=True)
+class Value:
+    """An expression, and how many calls it nests."""
+
+    doc: Doc
+    depth: int = 0
+
+
 def docstring(text: str) -> str:
     """Text of a user's file as it may stand between triple quotes, and no more than text there."""
     text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'{text[:-1]}\\"' if text.endswith('"') else text
+
+
+def function_head(name: str, parameters: list[str], result: str) -> list[str]:
+    """The first lines of a method."""
+    head = f"    def {name}({', '.join(parameters)}) -> {result}:"
+    if len(head) <= WIDTH:
+        return [head]
+    flat = f"        {', '.join(parameters)}"
+    if len(flat) <= WIDTH:
+        return [f"    def {name}(", flat, f"    ) -> {result}:"]
+    return [f"    def {name}(", *(f"        {p}," for p in parameters), f"    ) -> {result}:"]
+
+
+def _hugged(doc: Doc, indent: int, before: str, after: str) -> list[str]:
+    """`left + call(…)` with the call's brackets opened, where all that is before fits on a line."""
+    left, operator, right = "", "+", doc
+    if isinstance(doc, Sum) and len(doc.terms) == 2:
+        left, right = doc.terms[0].flat(), doc.terms[1]
+    elif isinstance(doc, Infix):
+        own = BINDING[doc.operator]
+        left, operator, right = bracketed(doc.left, own), doc.operator, doc.right
+    if not left or not isinstance(right, Call) or not right.arguments:
+        return []
+    made = lines(right, indent, f"{before}{left} {operator} ", after)
+    return made if max(map(len, made)) <= WIDTH else []
 
 
 def lines(doc: Doc, indent: int, before: str = "", after: str = "") -> list[str]:
@@ -112,12 +173,20 @@ def lines(doc: Doc, indent: int, before: str = "", after: str = "") -> list[str]
         return lines(doc.value, indent, before + doc.key, after)
     if len(text) <= WIDTH and not spread:
         return [text]
+    hugged = _hugged(doc, indent, before, after)
+    if hugged:
+        return hugged
     if isinstance(doc, Sum):
         first, *rest = doc.terms
         result = [f"{pad}{before}(", *lines(first, indent + 4)]
         for term in rest:
             result += lines(term, indent + 4, "+ ")
         return [*result, f"{pad}){after}"]
+    if isinstance(doc, Infix):
+        own = BINDING[doc.operator]
+        left, right = bracketed(doc.left, own), bracketed(doc.right, own + 1)
+        second = lines(Text(right), indent + 4, f"{doc.operator} ")
+        return [f"{pad}{before}(", *lines(Text(left), indent + 4), *second, f"{pad}){after}"]
     if isinstance(doc, Either):
         inner = [f"{pad}    {doc.flat()}"]
         if len(inner[0]) > WIDTH:

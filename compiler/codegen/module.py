@@ -6,12 +6,13 @@ this text.
 
 from __future__ import annotations
 
-from compiler.codegen import classes, functions
+from compiler.codegen import classes, functions, recurrences
+from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.scope import Context
 from compiler.codegen.signatures import Signatures
-from compiler.codegen.torch_layers import PRELUDE
 from compiler.instantiate import Facts
-from compiler.ir import Form, Program, Region
+from compiler.ir import Form, Region, is_in_place
+from compiler.program import Program
 
 SHAPE = "Shape = tuple[{sizes}]  # {words}"
 SIZES = ("channels", "height", "width")
@@ -41,17 +42,25 @@ def declared(program: Program) -> list[Region]:
 
 
 def _region(context: Context, region: Region) -> list[str]:
+    if region.kind == "set" and is_in_place(region):
+        return [functions.joint_mixture(context, region)]
     if region.kind == "set":
         return [functions.mixture(context, region)]
+    if region.is_pure:
+        return [functions.pure(context, region)]
     if region.kind == "op" and region.form is not Form.GRAPH:
         return [functions.function(context, region)]
     if region.kind == "network":
         return [classes.network(context, region)]
+    if region.states is not None:
+        return [recurrences.recurrence(context, region)]
     return [classes.cell(context, region)]
 
 
 def _imports(body: str) -> str:
     lines = []
+    if "Callable[" in body:
+        lines += ["from collections.abc import Callable", ""]
     if "torch." in body:
         lines.append("import torch")
     if "F." in body:

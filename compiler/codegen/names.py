@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import builtins
 import keyword
+from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from torch import nn
 
 from compiler.builder import is_module
-from compiler.codegen.torch_layers import PRELUDE, is_function
-from compiler.ir import Choice, Layer, Region
+from compiler.codegen.prelude import PRELUDE
+from compiler.codegen.torch_layers import is_function
+from compiler.ir import Call as CallNode
+from compiler.ir import Choice, Inline, Layer, Region, Select, is_in_place
 
 IMPORTED = frozenset({"torch", "nn", "F", "Tensor", "self"})
-OWN = frozenset({"kind", "out_shape", "out_channels", "drop_path", "set_drop_path", "auxiliary"})
+OWN = frozenset(
+    {"kind", "out_shape", "out_channels", "drop_path", "set_drop_path", "auxiliary"}
+    | {"step", "init_hidden", "recurrence", "readout"}
+)
 """Attributes that generated classes have besides those of the file."""
 
 
@@ -54,7 +61,12 @@ def attributes(region: Region) -> dict[int, str]:
     """The attribute, in the region's class, of every node that is a module there."""
     found: dict[int, str] = {}
     taken: set[str] = set()
+    shared = shared_attributes(region)
+    taken.update(shared.values())
     for number, node in region.nodes():
+        if node.shared in shared:
+            found[number] = shared[node.shared]
+            continue
         if not needs_attribute(node):
             continue
         name = node.name or getattr(node, "layer", "")
@@ -68,8 +80,60 @@ def attributes(region: Region) -> dict[int, str]:
     return found
 
 
+def shared_attributes(region: Region) -> dict[str, str]:
+    """The attributes of what a region shares, with its branches too, by the shared names."""
+    found: dict[str, str] = {}
+    for _, node in shared_modules(region):
+        name = unmangled(node.shared)
+        name = f"{name}_" if name in module_attributes() or keyword.iskeyword(name) else name
+        found.setdefault(node.shared, name)
+    return found
+
+
+def shared_modules(region: Region) -> Iterator[tuple[Region, Any]]:
+    """Nodes that are shared modules, with the regions they stand in: this one or a branch of it."""
+    for _, node in region.nodes():
+        if node.shared and needs_attribute(node):
+            yield region, node
+        for inner in branches(node):
+            yield from shared_modules(inner)
+
+
+def inner_attributes(region: Region) -> dict[tuple[int, int], str]:
+    """The attributes of what options written in place hold for themselves, by branch and number."""
+    found: dict[tuple[int, int], str] = {}
+    taken = {*attributes(region).values(), *module_attributes()}
+    for _, node in region.nodes():
+        if not isinstance(node, Choice) or not is_in_place(node.region):
+            continue
+        for option in node.region.options:
+            nodes = option.body.nodes()
+            own = [number for number, n in nodes if needs_attribute(n) and not n.shared]
+            for count, number in enumerate(own):
+                name = f"{node.name}_{option.label}" + (f"_{count}" if len(own) > 1 else "")
+                while name in taken:
+                    name += "_"
+                taken.add(name)
+                found[id(option.body), number] = name
+    return found
+
+
+def branches(node: object) -> Iterator[Region]:
+    """The regions that stand inside a node and belong to the region around it."""
+    if isinstance(node, Choice) and node.region.is_branch:
+        yield from (option.body for option in node.region.options)
+    if isinstance(node, Inline):
+        yield node.region
+    if isinstance(node, Select):
+        yield from (node.then, node.otherwise)
+
+
 def needs_attribute(node: object) -> bool:
     """Whether a node is a module: it holds state, or what it does hangs on open numbers."""
+    if isinstance(node, Choice):
+        return not is_in_place(node.region)
+    if isinstance(node, CallNode) and node.region.is_pure:
+        return False
     if isinstance(node, Layer) and not is_module(node):
         return node.layer != "drop_path" and not is_function(node)
-    return isinstance(node, Choice) or is_module(node)  # type: ignore[arg-type]
+    return is_module(node)  # type: ignore[arg-type]

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.codegen import torch_layers
 from compiler.codegen.layout import Call, DictOf, Doc, Either
 from compiler.codegen.names import IMPORTED, camel, key, local
+from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.signatures import Signatures
 from compiler.expr import Const, Expr, Symbol, show, substitute
 from compiler.instantiate import Facts
-from compiler.ir import (
-    Call as CallNode,
-)
-from compiler.ir import (
-    Choice,
-    Dims,
-    Form,
-    Inline,
-    Input,
-    Layer,
-    Program,
-    Region,
-    Repeat,
-    Select,
-    Tap,
-    stacks,
-)
+from compiler.ir import Call as CallNode
+from compiler.ir import Choice, Dims, Form, Inline, Input, Layer, Region, Repeat, Scan, Select, Tap
+from compiler.program import Program, stacks
 
 
 @dataclass
@@ -43,12 +30,14 @@ class Context:
     """By region, what its class or function is called."""
 
     def __post_init__(self) -> None:
-        taken = set(torch_layers.PRELUDE) | IMPORTED | {"Shape", "Weights", "Supernet", "Network"}
+        taken = set(PRELUDE) | IMPORTED | {"Shape", "Weights", "Supernet", "Network"}
+        taken |= {"w", "weights", "outputs", "state"}
         taken |= {name for region in self.program.regions() for name in _locals(region)}
         for region in self.program.regions():
             if region.is_branch or region.kind == "network":
                 continue
-            is_class = region.kind == "cell" or (region.kind == "op" and region.form is Form.GRAPH)
+            is_graph = region.kind == "op" and region.form is Form.GRAPH and not region.is_pure
+            is_class = region.kind == "cell" or is_graph
             name = local(camel(region.name) if is_class else region.name)
             while name in taken:
                 name += "_"
@@ -86,6 +75,14 @@ class Scope:
         match node:
             case Layer():
                 return torch_layers.module(node, shapes[0], self.show, self.context.used)
+            case CallNode() if node.region.is_pure:
+                self.context.used.add("Function")
+                name = self.context.names[id(node.region)]
+                return Call("Function", name, *passed(self.context, node, self.show))
+            case Scan():
+                states = node.region.state_dims(node.arguments)
+                steps = [shape[1:] for shape in shapes]
+                return self.made(node.region, node.arguments, [*steps, *states])
             case CallNode() | Choice() if not node.region.is_branch:
                 return self.made(node.region, node.arguments, shapes)
             case Choice():
@@ -145,6 +142,21 @@ class Scope:
         return Call(name, DictOf(entries))
 
 
+def passed(context: Context, node: CallNode | Choice, show: Callable[[Expr], str]) -> list[str]:
+    """What a call of a function passes to it besides values."""
+    region, given = node.region, dict(node.arguments)
+    parts = []
+    for name in ordered(region, context.signatures.of[id(region)].parameters):
+        value, default = given[name], default_of(region, name)
+        if name in region.functions and isinstance(value, Const):
+            parts.append(torch_layers.named_function(str(value.value), context.used))
+        elif default is None:
+            parts.append(show(value))
+        elif value != default:
+            parts.append(f"{local(name)}={show(value)}")
+    return parts
+
+
 def _locals(region: Region) -> Iterator[str]:
     """What constructors call their parameters and variables, so that no definition is hidden."""
     yield from ("layer", "out", "channels", "features", "in_channels", "in_features")
@@ -161,6 +173,8 @@ def _locals(region: Region) -> Iterator[str]:
 
 
 def mixture_class(region: Region) -> str:
+    if len(region.inputs) > 1:
+        return "JointMixedOp"
     return "SkippingMixedOp" if any(option.idle for option in region.options) else "MixedOp"
 
 
@@ -181,11 +195,18 @@ def ordered(region: Region, parameters: list[str]) -> list[str]:
     return sorted(parameters, key=lambda name: default_of(region, name) is not None)
 
 
-def parameter(region: Region, name: str) -> str:
+def parameter(context: Context, region: Region, name: str) -> str:
     """A parameter with its annotation and default, `stride: int = 1`."""
     default = default_of(region, name)
+    if name in region.functions:
+        return f"{local(name)}: Callable[[Tensor], Tensor]"
+    uses = context.facts.uses.get(region.name, ())
+    fraction = (id(region), name) in context.signatures.probabilities
+    fraction = fraction or any(isinstance(dict(use).get(name), float) for use in uses)
     if default is None:
-        return f"{local(name)}: int"
+        return f"{local(name)}: {'float' if fraction else 'int'}"
     assert isinstance(default, Const)
-    kind = type(default.value).__name__
-    return f"{local(name)}: {kind} = {default.value!r}"
+    value = default.value
+    if fraction and isinstance(value, int):
+        value = float(value)
+    return f"{local(name)}: {type(value).__name__} = {value!r}"

@@ -16,19 +16,22 @@ from compiler.instantiate import Facts
 from compiler.ir import (
     Call,
     Choice,
+    Elementwise,
     Form,
     Inline,
     Input,
     Layer,
-    Program,
     Region,
     Repeat,
+    Scan,
     Select,
     Tap,
     children,
-    is_cell_call,
+    is_in_place,
+    is_mask,
 )
 from compiler.layers import STATEFUL
+from compiler.program import Program, is_cell_call
 
 
 @dataclass
@@ -53,8 +56,12 @@ class Signatures:
     stacked: set[int] = field(default_factory=set)
     """Cells that are steps of a repeat, which say what shape they give away."""
     layout: tuple[int, ...] = (0,)
+    probabilities: set[tuple[int, str]] = field(default_factory=set)
+    """Parameters, by region and name, that are or may be fractions."""
 
     def __post_init__(self) -> None:
+        for region in self.program.regions():
+            self.probabilities.update((id(region), name) for name in self.fractions(region))
         self.stacked = {
             id(inner)
             for region in self.program.regions()
@@ -74,6 +81,18 @@ class Signatures:
             cells = [self.of[id(r)].sizes for r in declared if r.kind == "cell"]
             read = {position for sizes in cells for taken in sizes for position in taken}
             self.layout = tuple(sorted({0} | read))
+
+    def fractions(self, region: Region) -> Iterator[str]:
+        """The symbols in a region that stand for probabilities, there or in what it calls."""
+        for _, node in region.nodes():
+            for name, value in getattr(node, "arguments", ()):
+                inner = getattr(node, "region", None)
+                own = inner is None and name in ("p", "drop")
+                if own or (id(inner), name) in self.probabilities:
+                    yield from symbols(value)
+        for inner in children(region):
+            if inner.is_branch:
+                yield from self.fractions(inner)
 
     def same_everywhere(self, region: Region) -> dict[str, Expr]:
         """Heights and the like that are the same in all uses of an op need not be passed."""
@@ -157,15 +176,32 @@ class Signatures:
             case Input() | Tap():
                 return
             case Layer():
-                if chain or needs_attribute(node):
+                written = chain or needs_attribute(node) or is_mask(node) or region.is_pure
+                if written:
                     yield from (value for _, value in node.arguments)
                     if node.layer in STATEFUL:
                         yield shapes[0][-1 if node.layer == "linear" else 0]
+                if is_mask(node) and region.states is not None:
+                    yield from shapes[0]
+            case Elementwise():
+                if node.number is not None:
+                    yield node.number
+            case Scan():
+                states = node.region.state_dims(node.arguments)
+                yield from (size for state in states for size in state)
+                steps = [shape[1:] for shape in shapes]
+                yield from self.passed(node, [*steps, *states])
+            case Call() if node.region.is_pure:
+                arguments = dict(node.arguments)
+                yield from (arguments[p] for p in self.of[id(node.region)].parameters)
             case Call():
                 yield from self.passed(node, shapes)
             case Choice():
                 if node.region.is_branch:
                     yield from self.expressions(node.region)
+                elif is_in_place(node.region):
+                    arguments = dict(node.arguments)
+                    yield from (arguments[p] for p in self.of[id(node.region)].parameters)
                 else:
                     yield from self.passed(node, shapes)
             case Inline():
@@ -180,7 +216,7 @@ class Signatures:
                     yield from step.places or ()
                     yield from self.expressions(step.body)
 
-    def passed(self, node: Call | Choice, shapes: list[Any]) -> Iterator[Expr]:
+    def passed(self, node: Call | Choice | Scan, shapes: list[Any]) -> Iterator[Expr]:
         """What a call passes to a constructor: the sizes and arguments that it takes."""
         signature = self.of[id(node.region)]
         for shape, taken in zip(shapes, signature.sizes, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 from compiler.codegen.layout import Call, Doc
 from compiler.expr import Const, Expr
-from compiler.ir import Dims, Layer
+from compiler.ir import Dims, Layer, is_mask
 from compiler.layers import padding
 from dsl.vocabulary import AUTO, SAME
 
@@ -28,7 +28,7 @@ FUNCTIONS = frozenset({*ACTIVATIONS, "pool", "global_pool", "zero", "crop", "fla
 def is_function(node: Layer) -> bool:
     """Whether a layer can be called without a module: no state, and no open numbers."""
     fixed = all(isinstance(value, Const) for _, value in node.arguments)
-    return node.layer in FUNCTIONS and fixed
+    return node.layer == "apply" or is_mask(node) or (node.layer in FUNCTIONS and fixed)
 
 
 def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
@@ -63,6 +63,8 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
             name = "GlobalMaxPool" if arguments["of"] == Const("max") else "GlobalMeanPool"
             used.add(name)
             return Call(name)
+        case "embedding":
+            return Call("nn.Embedding", show(arguments["n"]), show(arguments["d"]))
         case "linear":
             bias = [] if arguments["bias"] == Const(True) else [f"bias={show(arguments['bias'])}"]
             return Call("nn.Linear", show(shape[-1]), show(arguments["out"]), *bias)
@@ -107,7 +109,17 @@ def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:
             return operand.then(".flatten(1)")
         case "dropout":
             return Call("F.dropout", operand, show(arguments["p"]), "self.training")
+        case "apply":
+            return Call(show(arguments["f"]), operand)
     return Call(ACTIVATIONS[node.layer][1], operand)
+
+
+def named_function(activation: str, used: set[str]) -> str:
+    """An activation as an argument: the function itself."""
+    if activation == "identity":
+        used.add("identity")
+        return "identity"
+    return ACTIVATIONS[activation][1]
 
 
 def _padding(arguments: dict[str, Expr], show: Show) -> list[str]:
@@ -148,93 +160,3 @@ def _depthwise(
         channels, channels, show(k), *optional(stride=1), *_padding(arguments, show),
         *optional(dilation=1), f"groups={channels}", *_bias(arguments, show),
     )  # fmt: skip
-
-
-PRELUDE: dict[str, str] = {
-    "DropPath": '''\
-class DropPath(nn.Module):
-    """While training, zeroes its input with probability `p`, for each sample on its own."""
-
-    def __init__(self, p: float = 0.0) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
-        return x * keep / (1 - self.p)
-''',
-    "dropped": '''\
-def dropped(drop_path: DropPath, edge: nn.Module, x: Tensor) -> Tensor:
-    """What an edge makes of `x`, with drop-path around it unless it is the identity."""
-    return x if isinstance(edge, nn.Identity) else drop_path(edge(x))
-''',
-    "GlobalMeanPool": '''\
-class GlobalMeanPool(nn.Module):
-    """The mean of every channel."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
-''',
-    "GlobalMaxPool": '''\
-class GlobalMaxPool(nn.Module):
-    """The maximum of every channel."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.amax((2, 3))
-''',
-    "Zero": '''\
-class Zero(nn.Module):
-    """Zeros of the shape that a layer of this stride would give."""
-
-    def __init__(self, stride: int = 1) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.dim() == 4:
-            x = x[:, :, :: self.stride, :: self.stride]
-        return torch.zeros_like(x)
-''',
-    "Crop": '''\
-class Crop(nn.Module):
-    """All but the first `n` pixels of both axes."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.n = n
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[:, :, self.n :, self.n :]
-''',
-    "MixedOp": '''\
-class MixedOp(nn.ModuleDict):
-    """The sum of what its candidates make of one value, each times its weight."""
-
-    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        return sum(w * op(x) for w, op in zip(weights, self.values(), strict=True))
-''',
-    "SkippingMixedOp": '''\
-class SkippingMixedOp(nn.ModuleDict):
-    """What its candidates make of one value, each times its weight; zeros add nothing."""
-
-    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        pairs = zip(weights, self.values(), strict=True)
-        return sum(w * op(x) for w, op in pairs if not isinstance(op, Zero))
-''',
-    "depthwise": """\
-def depthwise(channels: int, k: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(
-        channels,
-        channels,
-        k,
-        stride=stride,
-        padding=dilation * (k // 2),
-        dilation=dilation,
-        groups=channels,
-        bias=False,
-    )
-""",
-}
-"""What generated files define for themselves, when they use it."""

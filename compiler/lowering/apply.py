@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.builder import Builder
 from compiler.expr import Const, Expr, const, substitute, symbols
 from compiler.ir import (
     Arguments,
     Decision,
     Dims,
+    Form,
     Option,
     Region,
 )
 from compiler.layers import SQUARE_WINDOW
-from compiler.lowering import calls, labels, repeat
+from compiler.lowering import calls, labels, repeat, scan, sharing
 from compiler.lowering import options as sets
 from compiler.lowering.values import (
     POISON,
@@ -28,8 +28,12 @@ from compiler.lowering.values import (
     Poison,
     Ref,
     Repeated,
+    Scanned,
+    Shared,
     Value,
     as_operands,
+    closes_over,
+    is_tied,
     kind,
 )
 from dsl import ast
@@ -40,8 +44,16 @@ from dsl.vocabulary import AUTO, LAYERS, SAME
 if TYPE_CHECKING:
     from compiler.lowering.body import Body
 
+READS = {
+    (0,): "the words of a text",
+    (1, 2): "a vector or a sequence",
+    (1, 3): "a vector or an image",
+    (3,): "an image",
+}
+RANKS = {0: "the words of a text", 1: "a vector", 2: "a sequence", 3: "an image"}
 RANK_HELP = {
     "linear": "`flatten` or `global_pool(mean)` before it",
+    "embedding": "a network reads words as `word[T] below V`",
 }
 
 
@@ -51,7 +63,14 @@ def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -
         case Declared():
             return _declared(body, operation, operands, span)
         case Repeated():
+            check_numbers(body, operands, "repeat", span)
             return repeat.stack(body, operation, operands, span)
+        case Scanned():
+            return scan.run(body, operation, operands, span)
+        case Shared():
+            return sharing.use(body, operation, operands, span)
+        case Chosen():
+            return _choice(body, operation, operands, span)
         case Composed():
             result: Value = operands if len(operands) > 1 else operands[0]
             for step in operation.steps:
@@ -69,45 +88,70 @@ def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -
     operand = operands[0].number
     match operation:
         case LayerOperation():
-            return _layer(body, operation, operand, span)
+            return _layer(body, operation, operands[0])
         case Conditional():
-            shape = body.builder.shape(operand)
-            then = branch(body, operation.then, shape, "then", operation.span)
-            otherwise = branch(body, operation.otherwise, shape, "otherwise", operation.span)
+            check_numbers(body, operands, "when", span)
+            shapes = [body.builder.shape(operand)]
+            then = branch(body, operation.then, shapes, "then", operation.span)
+            otherwise = branch(body, operation.otherwise, shapes, "otherwise", operation.span)
+            if Form.GRAPH in (then.form, otherwise.form):
+                raise fault(
+                    "E0405",
+                    "this hangs on a number that is open here, so it can be nothing but modules",
+                    operation.span,
+                    "an op for each case, or nothing shared and no mask in it",
+                )
             name = labels.name_of(operation.then) or labels.name_of(operation.otherwise) or "select"
             return body.ref(
                 body.builder.select(
                     operation.condition, then, otherwise, operand, name, operation.span
                 )
             )
-        case Chosen():
-            return _choice(body, operation, operand, span)
     raise TypeError(f"not an operation: {operation!r}")
+
+
+def check_numbers(body: Body, operands: tuple[Ref, ...], reader: str, span: Span) -> None:
+    """Nothing but an `embedding` reads words."""
+    if any(body.rank(operand) == 0 for operand in operands):
+        message = f"`{reader}` cannot read the words of a text"
+        raise fault("E0502", message, span, "an `embedding` makes numbers of words")
+
+
+def wrong_count(name: str, wanted: int, given: int, span: Span) -> DartsError:
+    """What is declared reads another number of values than flow into it."""
+    flow_in = "one flows" if given == 1 else f"{given} flow"
+    many = "one value" if wanted == 1 else f"{wanted} values"
+    return fault("E0402", f"`{name}` reads {many}, {flow_in} in", span)
 
 
 def step_span(operation: Operation, default: Span) -> Span:
     return getattr(operation, "span", default)
 
 
-def _layer(body: Body, operation: LayerOperation, operand: int, span: Span) -> Ref:
+def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
     layer, arguments = operation.layer, dict(operation.arguments)
-    shape = body.builder.shape(operand)
-    if len(shape) not in LAYERS[layer].ranks:
-        reads = {(3,): "an image", (1, 2): "a vector or a sequence"}
-        wanted = reads.get(LAYERS[layer].ranks, "a vector or an image")
-        found = {1: "a vector", 2: "a sequence", 3: "an image"}[len(shape)]
+    if layer == "apply":
+        return body.ref(body.builder.layer(layer, operation.arguments, operand.number))
+    rank = body.rank(operand)
+    if rank not in LAYERS[layer].ranks:
+        wanted = READS.get(LAYERS[layer].ranks, "a vector, a sequence or an image")
         raise fault(
-            "E0502", f"`{layer}` reads {wanted}, this is {found}", operation.span,
-            RANK_HELP.get(layer),
+            "E0502", f"`{layer}` reads {wanted}, this is {RANKS[rank]}", operation.span,
+            "an `embedding` makes numbers of words" if rank == 0 else RANK_HELP.get(layer),
         )  # fmt: skip
     missing = [a.name for a in LAYERS[layer].required if a.name not in arguments]
     if missing:
         raise fault("E0302", f"`{layer}` needs `{missing[0]}`", operation.span)
     if layer == "drop_path" and body.lowering.phase == "search":
-        return body.ref(operand)
+        return operand
     if layer in SQUARE_WINDOW and arguments["padding"] == const(AUTO):
         body.region.kernels.update(symbols(arguments["k"]))
-    number = body.builder.layer(layer, operation.arguments, operand, span=operation.span)
+    if arguments.get("per") == const("sequence"):
+        sharing.check_mask(body, rank, operation.span)
+    if is_tied(operation) and body.around is not None:
+        message = "a `linear` that is tied stands in the network, not in a repeat or a condition"
+        raise fault("E0403", message, operation.span, "apply it before or after")
+    number = body.builder.layer(layer, operation.arguments, operand.number, span=operation.span)
     return body.ref(number)
 
 
@@ -117,11 +161,17 @@ def _declared(body: Body, operation: Declared, operands: tuple[Ref, ...], span: 
     arguments = calls.complete(body, operation)
     wanted = body.lowering.arity(declaration)
     if wanted != len(operands):
-        flow_in = "one flows" if len(operands) == 1 else f"{len(operands)} flow"
-        many = "one value" if wanted == 1 else f"{wanted} values"
-        raise fault("E0402", f"`{name}` reads {many}, {flow_in} in", span)
-    if isinstance(declaration, ast.OpDecl) and body.lowering.decides(declaration):
+        raise wrong_count(name, wanted, len(operands), span)
+    check_numbers(body, operands, name, span)
+    closing = any(closes_over(value) for value in arguments.values())
+    if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
         return _inlined(body, declaration, arguments, operands)
+    if isinstance(declaration, ast.CellDecl) and any(body.rank(o) == 2 for o in operands):
+        message = f"`{name}` is a cell and cannot read a whole sequence"
+        raise fault("E0502", message, span, f"`{name} over T` runs it step by step")
+    if closing:
+        message = f"`{name}` is a cell, so nothing of this body can be given to it"
+        raise fault("E0401", message, span, "let it flow in, or make it an op")
     shapes = [body.builder.shape(o.number) for o in operands]
     found = body.lowering.region(operation, arguments, shapes)
     if found is None:
@@ -185,7 +235,7 @@ def _inlined(
         return body.block(declaration.body)
 
 
-def _choice(body: Body, operation: Chosen, operand: int, span: Span) -> Ref:
+def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span) -> Ref:
     if body.region.kind != "cell":
         raise fault(
             "E0605",
@@ -194,21 +244,22 @@ def _choice(body: Body, operation: Chosen, operand: int, span: Span) -> Ref:
             "`cell NAME from x = x -> choose …`: all uses of it decide alike",
         )
     options = operation.options
-    shape = body.builder.shape(operand)
+    numbers = tuple(o.number for o in operands)
+    shapes = [body.builder.shape(number) for number in numbers]
     selectable = [o for o in options.options if not o.sink]
     if len(options.options) == 1 and selectable:
-        made = branch(body, selectable[0].operation, shape, selectable[0].label, span)
-        return body.ref(body.builder.branch(made, {}, operand, selectable[0].label, span))
+        made = branch(body, selectable[0].operation, shapes, selectable[0].label, span)
+        return body.ref(body.builder.branch(made, {}, numbers, selectable[0].label, span))
     if options.declaration is not None:
-        region, arguments = sets.set_region(body, options, len(shape))
+        region, arguments = sets.set_region(body, options, [len(shape) for shape in shapes])
     else:
         region, arguments = Region("choice", "branch", span=options.span), ()
-        x = Builder(region).input("x", shape)
+        names = input_names(body, [o.operation for o in options.options], len(shapes))
         region.options = tuple(
-            Option(o.label, o.sink, branch(body, o.operation, shape, o.label, o.span))
+            Option(o.label, o.sink, branch(body, o.operation, shapes, o.label, o.span, names))
             for o in options.options
         )
-        region.outputs = (x,)
+        region.outputs = sets.pass_through(region, names, shapes)
     source = body.edge_source
     path = f"{body.node or 'return'} from {source}" if source else (body.node or "return")
     unique, count = path, 2
@@ -218,15 +269,34 @@ def _choice(body: Body, operation: Chosen, operand: int, span: Span) -> Ref:
     outcomes = tuple((o.label, o.sink) for o in options.options)
     body.decisions.append(Decision(unique, body.node if source else None, source, outcomes))
     name = labels.attribute(unique.replace(" from ", "_from_"))
-    return body.ref(body.builder.choice(region, arguments, operand, unique, name, operation.span))
+    return body.ref(body.builder.choice(region, arguments, numbers, unique, name, operation.span))
 
 
-def branch(body: Body, operation: Value, shape: Dims, name: str, span: Span) -> Region:
-    """An operation as a branch: a region inside this one, over a value of `shape`."""
+def input_names(body: Body, operations: list[Operation], count: int) -> list[str]:
+    """What values are called that flow into operations: as the inputs of those declared."""
+    names = ["x"] if count == 1 else [f"x{i}" for i in range(count)]
+    for operation in reversed(operations if count > 1 else []):
+        inputs = isinstance(operation, Declared) and body.lowering.inputs(operation.declaration)
+        if inputs and len(inputs) == count:
+            given = [i.name.name for i in inputs]
+            names = [old if new == "_" else new for old, new in zip(names, given, strict=True)]
+    return names
+
+
+def branch(
+    body: Body,
+    operation: Value,
+    shapes: list[Dims],
+    name: str,
+    span: Span,
+    names: list[str] | None = None,
+) -> Region:
+    """An operation as a branch: a region inside this one, over values of `shapes`."""
     region = Region(name, "branch", span=span)
     inner = body.inside(region)
-    x = inner.builder.input("x", shape)
-    result = apply(inner, operation, (inner.ref(x),), span)
+    names = names or input_names(body, [], len(shapes))
+    inputs = [inner.builder.input(n, shape) for n, shape in zip(names, shapes, strict=True)]
+    result = apply(inner, operation, tuple(map(inner.ref, inputs)), span)
     if isinstance(result, Poison):
         raise DartsError(())
     if not isinstance(result, Ref):

@@ -14,15 +14,12 @@ from compiler.builder import Builder, is_module
 from compiler.expr import (
     Const,
     Expr,
-    InexactDivision,
     Symbol,
-    binary,
     if_else,
-    negation,
     symbols,
 )
-from compiler.ir import Choice, Decision, Join, Keep, Region, Repeat, Tap
-from compiler.lowering import calls, flow, labels, options
+from compiler.ir import Choice, Decision, Input, Keep, Part, Region, Repeat, Scan, Tap
+from compiler.lowering import arithmetic, calls, flow, labels, options, scan
 from compiler.lowering.values import (
     POISON,
     Chosen,
@@ -33,6 +30,7 @@ from compiler.lowering.values import (
     Poison,
     Ref,
     Repeated,
+    Shared,
     Value,
     is_operation,
     kind,
@@ -40,7 +38,7 @@ from compiler.lowering.values import (
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
 from dsl.source import Span
-from dsl.vocabulary import LAYERS, PHASES, WORDS
+from dsl.vocabulary import JOINS, LAYERS, PHASES, SPLIT, WORDS
 
 if TYPE_CHECKING:
     from compiler.lowering.declarations import Lowering
@@ -65,19 +63,33 @@ class Body:
         self.region = region
         self.builder = Builder(region)
         self.frame = frame
+        self.around: Body | None = None
+        """The body this one is a branch of."""
         self.node: str | None = None
         self.edge_source: str | None = None
         self.decisions: list[Decision] = []
         self.paths: set[str] = set()
+        self.member = ""
+        """The member of a group whose body is being evaluated, as an attribute."""
+        self.shared_names: set[str] = set()
         self.crowded: Span | None = None
         """Where an edge has made more than one decision."""
 
     def inside(self, region: Region) -> Body:
         """A body for a region inside this one."""
-        return Body(self.lowering, region, self.frame)
+        inner = Body(self.lowering, region, self.frame)
+        inner.around = self
+        return inner
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
+
+    def rank(self, ref: Ref) -> int:
+        """How many sizes a value has; 0 for the words of a text, which are no numbers to reckon
+        with."""
+        node = self.region.node(ref.number)
+        is_words = isinstance(node, Input) and node.below is not None
+        return 0 if is_words else len(node.shape)
 
     @contextmanager
     def looking_up(self, frame: Frame) -> Iterator[None]:
@@ -87,8 +99,8 @@ class Body:
         finally:
             self.frame = outer
 
-    def finish(self, result: Ref) -> Region:
-        region = self.builder.finish((result.number,))
+    def finish(self, *results: Ref) -> Region:
+        region = self.builder.finish(tuple(result.number for result in results))
         if region.keep is not None and self.crowded is not None:
             raise fault(
                 "E0609",
@@ -97,10 +109,11 @@ class Body:
                 "one `choose` to an edge",
             )
         region.decisions = tuple(self.decisions)
+        nodes = {decision.node for decision in self.decisions}
         sources = [
             n.bound
             for i, n in region.nodes()
-            if n.bound is not None and (self.is_source(i) or isinstance(n, Join))
+            if n.bound is not None and (self.is_source(i) or n.bound in nodes)
         ]
         region.sources = tuple(sources) if self.decisions else ()
         return region
@@ -131,6 +144,8 @@ class Body:
                 self.bind(statement)
             case ast.Group():
                 self.group(statement)
+            case ast.Shared():
+                self.shared(statement)
             case ast.Keep():
                 self.region.keep = Keep(statement.count, statement.strength)
             case ast.Auxiliary():
@@ -140,7 +155,7 @@ class Body:
         match statement:
             case ast.Bind():
                 self.frame.names.update({n.name: POISON for n in statement.names})
-            case ast.Group():
+            case ast.Group() | ast.Shared():
                 self.frame.names[statement.name.name] = POISON
 
     def bind(self, statement: ast.Bind) -> None:
@@ -158,6 +173,9 @@ class Body:
             )
         values = value if isinstance(value, tuple) else (POISON,) * len(names)
         self.frame.names.update(zip(names, values, strict=True))
+        for name, part in zip(names, values, strict=True):
+            if isinstance(part, Ref) and isinstance(self.region.node(part.number), Part):
+                self.region.replace(part.number, bound=name)
 
     def named(self, name: str, value: ast.Expr, prefix: str = "") -> Value:
         """Evaluates what is bound to `name`; the value and its only module bear that name."""
@@ -171,9 +189,13 @@ class Body:
         if isinstance(result, Ref) and result.number in new:
             self.region.replace(result.number, bound=name)
         modules = [i for i in new if is_module(self.region.node(i))]
-        own = [i for i in modules if not isinstance(self.region.node(i), Choice)]
+        own = [
+            i
+            for i in modules
+            if not isinstance(self.region.node(i), Choice) and not self.region.node(i).shared
+        ]
         attribute = labels.attribute(name)
-        if len(modules) == 1 and own:
+        if len(modules) == 1 and own and not isinstance(self.region.node(own[0]), Scan):
             self.region.replace(own[0], name=attribute)
         elif prefix:
             for number in own:
@@ -181,6 +203,25 @@ class Body:
                     continue
                 self.region.replace(number, name=f"{prefix}_{self.region.node(number).name}")
         return result
+
+    def shared(self, statement: ast.Shared) -> None:
+        """`shared W = …`: in a member of a group, that member's own."""
+        name = statement.name.name
+        operation = self.evaluate(statement.value)
+        if isinstance(operation, Poison):
+            raise DartsError(())
+        if not is_operation(operation):
+            raise fault(
+                "E0401",
+                f"operations are shared, this is {kind(operation)}",
+                statement.value.span,
+                f"`{name} = …` binds it",
+            )
+        unique = f"{self.member}_{name}" if self.member else name
+        while unique in self.shared_names:
+            unique += "_"
+        self.shared_names.add(unique)
+        self.frame.names[name] = Shared(unique, operation, self.region, statement.name.span)  # type: ignore[arg-type]
 
     def group(self, statement: ast.Group) -> None:
         """`node n[4] = …`: evaluates the body once for every member."""
@@ -196,11 +237,13 @@ class Body:
         outer = self.frame
         for index in range(count):
             frame = outer.extended(index=Const(index), **{f"earlier {name}": tuple(members)})
+            path = f"{name}[{index}]"
+            around, self.member = self.member, labels.attribute(path)
             with self.looking_up(frame):
                 for inner in statement.body.statements:
                     self.statement(inner)
-                path = f"{name}[{index}]"
                 member = self.named(path, statement.body.result, labels.attribute(path))
+            self.member = around
             if not isinstance(member, Ref | Poison):
                 raise fault(
                     "E0401",
@@ -240,10 +283,9 @@ class Body:
             case ast.Number(value=value) | ast.Flag(value=value):
                 return Const(value)
             case ast.Unary():
-                operand = self.number(node.operand)
-                return negation(operand) if node.operator == "not" else -operand
+                return arithmetic.unary(self, node)
             case ast.Binary():
-                return self.binary(node)
+                return arithmetic.binary(self, node)
             case ast.When():
                 return self.when(node)
             case ast.Flow():
@@ -254,6 +296,8 @@ class Body:
                 return Chosen(options.options(self, node.options), node.span)
             case ast.Repeat():
                 return Repeated(self.number(node.count), node, self.frame)
+            case ast.Over():
+                return scan.scanned(self, node)
             case ast.Call():
                 return calls.call(self, node)
             case ast.Index():
@@ -294,6 +338,9 @@ class Body:
             return calls.layer_operation(self, name, (), node.span)
         if name in WORDS:
             return Const(name)
+        if name in JOINS or name == SPLIT:
+            message = f"`{name}` is called with values, and no operation"
+            raise fault("E0401", message, node.span, f"`{name}(…)`")
         raise fault("E0201", f"nothing is called `{name}`", node.span)
 
     def number(self, node: ast.Expr) -> Expr:
@@ -311,29 +358,6 @@ class Body:
         if isinstance(value, Const):
             return value.value
         raise StaticNeeded(symbols(value), node.span)
-
-    def binary(self, node: ast.Binary) -> Expr:
-        left, right = self.evaluate(node.left), self.evaluate(node.right)
-        for value, side in ((left, node.left), (right, node.right)):
-            if isinstance(value, Poison):
-                raise DartsError(())
-            if not isinstance(value, Expr):
-                raise fault(
-                    "E0401",
-                    f"`{node.operator}` needs numbers, this is {kind(value)}",
-                    side.span,
-                    "`sum(a, b)` adds values" if isinstance(value, Ref) else None,
-                )
-        assert isinstance(left, Expr) and isinstance(right, Expr)
-        try:
-            return binary(node.operator, left, right, node.span)
-        except InexactDivision as error:
-            raise fault("E0504", str(error), node.span, "`//` rounds down") from None
-        except ZeroDivisionError:
-            raise fault("E0504", "this divides by zero", node.span) from None
-        except (TypeError, OverflowError):
-            message = f"`{node.operator}` cannot join these two"
-            raise fault("E0401", message, node.span) from None
 
     def when(self, node: ast.When) -> Value:
         condition = self.number(node.condition)

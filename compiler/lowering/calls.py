@@ -12,18 +12,20 @@ from compiler.expr import (
 from compiler.lowering import flow, options
 from compiler.lowering.values import (
     POISON,
+    Composed,
     Declared,
     Frame,
     LayerOperation,
     Poison,
     SetValue,
+    Shared,
     Value,
     kind,
 )
 from dsl import ast
 from dsl.diagnostics import fault
 from dsl.source import Span
-from dsl.vocabulary import JOINS, LAYERS
+from dsl.vocabulary import JOINS, LAYERS, SPLIT
 
 if TYPE_CHECKING:
     from compiler.lowering.body import Body
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 def call(body: Body, node: ast.Call) -> Value:
     if isinstance(node.callee, ast.Name) and node.callee.name in JOINS:
         return flow.join(body, node)
+    if isinstance(node.callee, ast.Name) and node.callee.name == SPLIT:
+        return flow.split(body, node)
     callee = body.evaluate(node.callee)
     arguments = [(a.name, body.evaluate(a.value)) for a in node.arguments]
     if isinstance(callee, Poison) or any(isinstance(v, Poison) for _, v in arguments):
@@ -111,6 +115,8 @@ def layer_operation(
         value = values.get(argument.name)
         if value is None and argument in LAYERS[layer].optional:
             value = const(argument.default)  # type: ignore[arg-type]
+        if argument.kind == "operation" and value != const(argument.default):  # type: ignore[arg-type]
+            value = const(tied_name(value, span))
         if value is not None and not isinstance(value, Expr):
             raise fault(
                 "E0401",
@@ -123,10 +129,27 @@ def layer_operation(
     return LayerOperation(layer, tuple(arguments), span)
 
 
+def tied_name(value: Value | None, span: Span) -> str:
+    """The module whose table a `linear` is tied to: a shared embedding.
+
+    Raises:
+        DartsError: when what is shared is something else.
+    """
+    operation = value.operation if isinstance(value, Shared) else None
+    steps = operation.steps if isinstance(operation, Composed) else (operation,)
+    if not (len(steps) == 1 and getattr(steps[0], "layer", "") == "embedding"):
+        help = "`shared table = embedding(V, H)`, and `tied: table`"
+        raise fault("E0305", "a `linear` is tied to a shared `embedding`", span, help)
+    assert isinstance(value, Shared)
+    return value.name
+
+
 def _check_kind(body: Body, layer: str, argument: Any, value: Expr, span: Span) -> None:
     if not isinstance(value, Const):
         return
     plain = value.value
+    if argument.kind == "operation":
+        return
     fits = {
         "flag": isinstance(plain, bool),
         "word": plain in argument.words,

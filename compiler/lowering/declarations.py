@@ -13,21 +13,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.expr import Const, Expr, Symbol, const, symbols
-from compiler.ir import DIMENSIONS, Arguments, Dims, Program, Region
+from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
 from compiler.lowering import apply, calls
 from compiler.lowering.body import Body, StaticNeeded
 from compiler.lowering.usage import named_arguments
 from compiler.lowering.values import (
     Declared,
     Frame,
+    LayerOperation,
     Poison,
     Ref,
     Value,
+    as_function,
     is_operation,
     is_word,
     kind,
 )
+from compiler.program import Program
 from dsl import ast
+from dsl.calls import counted
 from dsl.diagnostics import Collector, DartsError, fault
 from dsl.source import Span
 from dsl.space import Space
@@ -66,7 +70,9 @@ class Lowering:
             self.overridden.add((callee, name))
             if name not in self.set_arguments[callee]:
                 self.set_arguments[callee].append(name)
-        self.deciding: dict[int, bool] = {}
+        self.inlined: dict[int, bool] = {}
+        self.impure: set[int] = set()
+        """Ops that are given operations and are more than functions."""
 
     # -- declared regions
 
@@ -76,25 +82,32 @@ class Lowering:
         arguments: dict[str, Value],
         shapes: list[Dims],
         fold: str | None = None,
+        scanned: bool = False,
     ) -> tuple[Region, Arguments] | None:
         """The region of an op or cell for these arguments, and those that stay open in it.
 
+        `scanned` where it runs along a dimension, so that inputs without a shape here are states.
         None when the region has a fault, which has been reported.
         """
         declaration = declared.declaration
         ranks = tuple(len(shape) for shape in shapes)
         while True:
+            functions = {} if id(declaration) in self.impure else self.functions(arguments)
             folded = {
-                n: v for n, v in arguments.items() if n == fold or self.is_folded(declaration, n, v)
+                n: v
+                for n, v in arguments.items()
+                if n not in functions and (n == fold or self.is_folded(declaration, n, v))
             }
             for name in sorted(self.static[id(declaration)]):
                 value = folded[name]
                 if isinstance(value, Expr) and not isinstance(value, Const):
                     raise StaticNeeded(symbols(value), declared.span)
-            key = (id(declaration), ranks, tuple(folded.items()))
+            key = (id(declaration), ranks, tuple(folded.items()), tuple(functions), scanned)
             if key not in self.regions:
                 try:
-                    self.regions[key] = self.lower_declared(declaration, folded, ranks)
+                    self.regions[key] = self.lower_declared(
+                        declaration, folded, ranks, tuple(functions), scanned
+                    )
                 except StaticNeeded as needed:
                     own = {p.name for p in declaration.parameters} & set(needed.names)
                     if not own:
@@ -110,14 +123,24 @@ class Lowering:
                 except DartsError as error:
                     self.collector.extend(error)
                     self.regions[key] = None
+            made = self.regions[key]
+            if functions and made is not None and not made.is_pure:
+                self.impure.add(id(declaration))  # its module must know what it is made of
+                continue
             break
         if isinstance(declaration, ast.CellDecl):
             self.one_kind(declared, key)
         region = self.regions[key]
         if region is None:
             return None
-        rest = [(n, const(v)) for n, v in arguments.items() if n not in folded]  # type: ignore[arg-type]
+        open_ = {n: v for n, v in arguments.items() if n not in folded} | functions
+        rest = [(n, const(v)) for n, v in open_.items()]  # type: ignore[arg-type]
         return region, tuple(rest)
+
+    def functions(self, arguments: dict[str, Value]) -> dict[str, Expr]:
+        """The arguments that are operations an op can apply whatever they are."""
+        found = {name: as_function(value) for name, value in arguments.items()}
+        return {name: function for name, function in found.items() if function is not None}
 
     def folded(
         self, declared: Declared, arguments: dict[str, Value], shapes: list[Dims], name: str
@@ -156,6 +179,8 @@ class Lowering:
         declaration: ast.OpDecl | ast.CellDecl,
         folded: dict[str, Value],
         ranks: tuple[int, ...],
+        functions: tuple[str, ...],
+        scanned: bool,
     ) -> Region | None:
         is_cell = isinstance(declaration, ast.CellDecl)
         region = Region(
@@ -165,14 +190,24 @@ class Lowering:
             comment=declaration.comment,
             span=declaration.span,
             order=self.order(declaration.span),
+            functions=functions,
         )
         body = Body(self, region, Frame(dict(folded), self.space.scope(declaration)))
         for parameter in declaration.parameters:
-            if parameter.name not in folded:
-                body.frame.names[parameter.name] = Symbol(parameter.name)
+            name, symbol = parameter.name, Symbol(parameter.name)
+            if name in functions:
+                span = parameter.name_span
+                body.frame.names[name] = LayerOperation("apply", (("f", symbol),), span)
+                region.parameters[name] = None
+            elif name not in folded:
+                body.frame.names[name] = symbol
                 default = parameter.default
                 known = None if default is None else body.number(default)
-                region.parameters[parameter.name] = known
+                region.parameters[name] = known
+        if scanned:
+            inputs = self.inputs(declaration) or ()
+            region.states = self.count_states(declaration, inputs, len(ranks))
+            ranks += tuple(len(i.shape or ()) for i in inputs[len(ranks) :])
         if declaration.inputs is None:
             result = self.chain(body, declaration, ranks)
         else:
@@ -180,6 +215,8 @@ class Lowering:
             result = body.block(declaration.body)
         if isinstance(result, Poison):
             return None
+        if region.states is not None:
+            return self.with_states(body, declaration, result)
         if not isinstance(result, Ref):
             raise fault(
                 "E0401",
@@ -188,6 +225,40 @@ class Lowering:
                 "join the values with `concat` or `sum`" if isinstance(result, tuple) else None,
             )
         return body.finish(result)
+
+    def count_states(
+        self, declaration: ast.OpDecl | ast.CellDecl, inputs: tuple[ast.Input, ...], read: int
+    ) -> int:
+        """How many states there are: the inputs that nothing flows into, each of a stated shape."""
+        for state in inputs[read:]:
+            sizes = state.shape or ()
+            if not sizes or any(isinstance(s, ast.Name) and s.name == "_" for s in sizes):
+                name = state.name.name
+                message = f"`{name}` is a state and must say its shape"
+                raise fault("E0718", message, state.span, f"`{name}[H]`")
+        return len(inputs) - read
+
+    def with_states(
+        self, body: Body, declaration: ast.OpDecl | ast.CellDecl, result: Value
+    ) -> Region:
+        """What a recurrence gives back: its states, or one value where it has none."""
+        states = body.region.states or 0
+        for _, state in body.region.inputs[len(body.region.inputs) - states :]:
+            for name in (n for size in state.shape for n in symbols(size)):
+                if name not in body.region.parameters:
+                    message = f"the shape of the state `{state.name}` hangs on `{name}`"
+                    help = f"a parameter: `{declaration.name.name}({name}) from …`"
+                    raise fault("E0718", f"{message}, which is no parameter", state.span, help)
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) != max(states, 1) or not all(isinstance(r, Ref) for r in results):
+            wanted = "one value" if states < 2 else f"a list of {states}"
+            found = f"a list of {len(results)}" if isinstance(result, tuple) else kind(result)
+            raise fault(
+                "E0718",
+                f"`{declaration.name.name}` gives back its states, {wanted}; this is {found}",
+                declaration.body.result.span,
+            )
+        return body.finish(*results)
 
     def chain(
         self, body: Body, declaration: ast.OpDecl | ast.CellDecl, ranks: tuple[int, ...]
@@ -238,9 +309,13 @@ class Lowering:
         if len(pattern) != rank:
             raise fault(
                 "E0502",
-                f"`{name}` has {len(pattern)} sizes here, the value that flows in has {rank}",
+                f"`{name}` has {counted(len(pattern))} size{'s' * (len(pattern) > 1)} here, "
+                f"the value that flows in has {counted(rank)}",
                 syntax.span,
             )
+        if rank not in DIMENSIONS:
+            message = f"`{name}` has {counted(rank)} sizes, a value has one to three"
+            raise fault("E0502", message, syntax.span, "leave out the batch")
         shape: list[Expr] = []
         demands: list[Expr | None] = []
         for entry, letter in zip(pattern, DIMENSIONS[rank], strict=True):
@@ -257,7 +332,14 @@ class Lowering:
                 size = body.number(entry)
                 shape.append(size)
                 demands.append(size)
-        number = body.builder.input(name, tuple(shape), tuple(demands), syntax.span)
+        below = None if syntax.below is None else body.number(syntax.below)
+        if below is not None and body.region.kind != "network":
+            help = "let an `embedding` in the network make numbers of words"
+            raise fault("E0502", "only a network reads words", syntax.span, help)
+        if below is not None and rank != 1:
+            message = f"`{name}` is `below` a number, so it is a sequence of words"
+            raise fault("E0502", message, syntax.span, f"`{name}[T] below V`")
+        number = body.builder.input(name, tuple(shape), tuple(demands), syntax.span, below)
         frame.names[name] = body.ref(number)
 
     # -- the network
@@ -292,7 +374,8 @@ class Lowering:
         region = Region("network", "network", header=_header(declaration), span=declaration.span)
         body = Body(self, region, Frame({}, self.space.scope(declaration)))
         # sizes of the input are the data's, so they stand in the source as numbers
-        given = {n.name for i in declaration.inputs for n in i.walk() if isinstance(n, ast.Name)}
+        sizes = (size for i in declaration.inputs for size in i.shape or ())
+        given = {n.name for size in sizes for n in size.walk() if isinstance(n, ast.Name)}
         for parameter in declaration.parameters:
             value = const(values[parameter.name])
             is_static = parameter.name in self.static[id(declaration)] | given
@@ -313,6 +396,14 @@ class Lowering:
                 f"the network gives back {kind(result)}, not one value",
                 declaration.body.result.span,
             )
+        if body.rank(result) == 0:
+            message = "the network gives back the words that it reads"
+            raise fault(
+                "E0502", message, declaration.body.result.span, "let an `embedding` read them"
+            )
+        if region.auxiliary and any(isinstance(n, Scan) for _, n in region.nodes()):
+            heads = [s for s in declaration.body.statements if isinstance(s, ast.Auxiliary)]
+            raise fault("E0715", "a recurrent network has no auxiliary output", heads[0].span)
         region.promise = tuple(
             None if isinstance(size, ast.Name) and size.name == "_" else body.number(size)
             for size in declaration.outputs[0].shape or ()
@@ -340,21 +431,25 @@ class Lowering:
     def order(self, span: Span) -> tuple[int, int]:
         return list(self.space.scopes).index(span.source), span.start
 
-    def decides(self, declaration: ast.Declaration) -> bool:
-        """Whether an op holds a decision, its own or that of an op it uses."""
-        if id(declaration) not in self.deciding:
-            self.deciding[id(declaration)] = False
+    def inlines(self, declaration: ast.Declaration) -> bool:
+        """Whether an op belongs to the body that uses it: it decides, or draws masks there.
+
+        So does an op that uses such a one.
+        """
+        if id(declaration) not in self.inlined:
+            self.inlined[id(declaration)] = False
             scope = self.space.scope(declaration)
-            self.deciding[id(declaration)] = any(
+            self.inlined[id(declaration)] = any(
                 isinstance(node, ast.Choose)
+                or (isinstance(node, ast.Argument) and node.name == "per")
                 or (
                     isinstance(node, ast.Name)
                     and isinstance(scope.get(node.name), ast.OpDecl)
-                    and self.decides(scope[node.name])
+                    and self.inlines(scope[node.name])
                 )
                 for node in declaration.walk()
             )
-        return self.deciding[id(declaration)]
+        return self.inlined[id(declaration)]
 
 
 def _number_names(program: Program) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import is_module
-from compiler.expr import Const
+from compiler.expr import Const, InexactDivision
 from compiler.layers import STATEFUL
 from compiler.lowering import apply, labels
 from compiler.lowering.values import (
@@ -18,15 +18,21 @@ from compiler.lowering.values import (
     Poison,
     Ref,
     Repeated,
+    Scanned,
     SetValue,
+    Shared,
     Value,
     as_operands,
+    closes_over,
     is_operation,
+    is_tied,
     kind,
 )
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
 from dsl.source import Span
+
+MOST_PARTS = 1000
 
 if TYPE_CHECKING:
     from compiler.lowering.body import Body
@@ -48,18 +54,18 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
                 "E0401",
                 f"`{step.span.text}` is {kind(operation)}, not an operation",
                 step.span,
-                "values stand at the start of a flow",
+                "values stand at the start of a flow" if isinstance(operation, Ref) else None,
             )
     rest = tuple(o for _, o in operations)
     if is_operation(first):
         return Composed((first, *rest), node.span)  # type: ignore[arg-type]
     operands = as_operands(first, node.steps[0].span)
     if whole and len(operands) == 1:
-        shape = body.builder.shape(operands[0].number)
+        shapes = [body.builder.shape(operands[0].number)]
         if sum(stateful(body, o) for o in rest) > 1:
             steps = Composed(rest, node.steps[1].span.to(node.span))  # type: ignore[arg-type]
-            made = apply.branch(body, steps, shape, "x", node.span)
-            return body.ref(body.builder.branch(made, {}, operands[0].number, span=node.span))
+            made = apply.branch(body, steps, shapes, "x", node.span)
+            return body.ref(body.builder.branch(made, {}, (operands[0].number,), span=node.span))
     result: Value = operands
     for step, operation in operations:
         if isinstance(result, Poison):
@@ -71,16 +77,17 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
 def stateful(body: Body, operation: Value) -> int:
     """At least how many layers with weights an operation puts into a flow, as one module each.
 
-    What makes no plain module (a choice, a cell, a repeat) counts as none and keeps a flow open.
+    What makes no plain module (a choice, a cell, a repeat, something shared or tied) counts as none
+    and keeps a flow open.
     """
     match operation:
         case LayerOperation():
-            return int(operation.layer in STATEFUL)
-        case Declared(declaration=ast.OpDecl() as op) if not body.lowering.decides(op):
-            return 1
+            return -1000 if is_tied(operation) else int(operation.layer in STATEFUL)
+        case Declared(declaration=ast.OpDecl() as op) if not body.lowering.inlines(op):
+            return -1000 if closes_over(operation) else 1
         case Composed():
             return sum(stateful(body, step) for step in operation.steps)
-        case Chosen() | Repeated() | Declared():
+        case Chosen() | Repeated() | Scanned() | Shared() | Declared():
             return -1000
     return 0
 
@@ -159,10 +166,37 @@ def join(body: Body, node: ast.Call) -> Value:
             node.span,
             "let it read an input as well",
         )
-    ranks = {len(body.builder.shape(v.number)) for v in values}
-    if len(ranks) > 1:
-        raise fault("E0501", "vectors and images cannot be joined", node.span)
+    ranks = {body.rank(v) for v in values}
+    if len(ranks) > 1 or 0 in ranks:
+        found = " and ".join(apply.RANKS[rank] for rank in sorted(ranks))
+        raise fault("E0501", f"{found} cannot be joined", node.span)
     return body.ref(body.builder.join(how, tuple(v.number for v in values), node.span))
+
+
+def split(body: Body, node: ast.Call) -> Value:
+    """`split(x, n)`: the channels of a value in n equal parts."""
+    wrong = next((a for a in node.arguments if a.name is not None), None)
+    if wrong is not None or len(node.arguments) != 2:
+        raise fault("E0303", "`split` takes a value and how many parts", node.span, "`split(x, 2)`")
+    value = body.evaluate(node.arguments[0].value)
+    if isinstance(value, Poison):
+        return POISON
+    operand, *others = as_operands(value, node.arguments[0].span)
+    if others:
+        message = f"`split` takes one value, these are {len(others) + 1}"
+        raise fault("E0401", message, node.arguments[0].span, "split them one by one")
+    if body.rank(operand) == 0:
+        raise fault("E0502", "words of a text have no channels", node.arguments[0].span)
+    count = body.constant(node.arguments[1].value)
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_PARTS:
+        message = f"a value is split in 1 to {MOST_PARTS} parts, this is {count}"
+        raise fault("E0404", message, node.arguments[1].span)
+    try:
+        parts = [body.builder.part(operand.number, i, count, node.span) for i in range(count)]
+    except InexactDivision as error:
+        message = f"{error.left} channels cannot be split in {count}"
+        raise fault("E0504", message, node.span, f"a width that {count} divides") from None
+    return tuple(map(body.ref, parts))
 
 
 def _taken(body: Body, syntax: ast.Expr) -> ast.Expr:

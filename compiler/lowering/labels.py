@@ -10,6 +10,7 @@ from compiler.lowering.values import (
     Conditional,
     Declared,
     LayerOperation,
+    Shared,
     Value,
     kind,
 )
@@ -28,7 +29,7 @@ def label(operation: Value) -> str:
         case Declared():
             own = [p.name for p in operation.declaration.parameters if p.default is None]
             given = dict(operation.given)
-            parts = [given[n] for n in own if n in given]
+            parts = [given[n] for n in own if n in given and not isinstance(given[n], Shared)]
             return "_".join([operation.declaration.name.name, *map(_worded, parts)])
         case LayerOperation():
             required = [a.name for a in LAYERS[operation.layer].required]
@@ -43,6 +44,8 @@ def label(operation: Value) -> str:
 
 
 def _worded(value: Any) -> str:
+    if isinstance(value, LayerOperation | Declared):
+        return label(value)
     text = str(value.value) if isinstance(value, Const) else kind(value).split()[-1]
     return "".join(c if c.isalnum() else "_" for c in text)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from compiler.builder import Builder
 from compiler.expr import Expr, Symbol
-from compiler.ir import DIMENSIONS, Arguments, Option, Region
+from compiler.ir import DIMENSIONS, Arguments, Dims, Option, Region
 from compiler.lowering import apply, calls, labels
 from compiler.lowering.usage import common_default
 from compiler.lowering.values import (
@@ -87,8 +88,21 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         raise DartsError(())
     if not is_operation(value):
         raise fault("E0601", f"an option is an operation, this is {kind(value)}", item.span)
-    label = item.label or labels.label(value)
+    label = _label(body, item, value)
     yield OptionValue(value, label, item.sink, item.value.span)  # type: ignore[arg-type]
+
+
+def _label(body: Body, item: ast.Item, value: Value) -> str:
+    """An option's name; in `gate(f) for f in (tanh, relu) as f`, that of each `f`."""
+    if item.label is None:
+        return labels.label(value)
+    if item.label not in [loop.name for loop in item.loops]:
+        return item.label
+    stands_for = body.frame.names[item.label]
+    if not is_operation(stands_for):
+        message = f"an option is called after an operation, `{item.label}` is {kind(stands_for)}"
+        raise fault("E0603", message, item.label_span, "leave out `as`, or write the options out")
+    return labels.label(stands_for)
 
 
 def passed_on(
@@ -102,11 +116,15 @@ def passed_on(
 
 
 def option(
-    body: Body, option: OptionValue, given: tuple[tuple[str, Value], ...], shape: Any
+    body: Body,
+    option: OptionValue,
+    given: tuple[tuple[str, Value], ...],
+    shapes: list[Dims],
+    names: list[str],
 ) -> Region:
-    """An option as a branch that reads a value of `shape`."""
+    """An option as a branch that reads values of `shapes`."""
     passed = passed_on(body, option, given, option.span)
-    return apply.branch(body, passed.operation, shape, option.label, option.span)
+    return apply.branch(body, passed.operation, shapes, option.label, option.span, names)
 
 
 def _with_argument(
@@ -139,8 +157,14 @@ def _with_argument(
     )
 
 
-def set_region(body: Body, value: SetValue, rank: int) -> tuple[Region, Arguments]:
-    """A named set as a region over the arguments it is given and the size of its input.
+def pass_through(region: Region, names: list[str], shapes: list[Dims]) -> tuple[int, ...]:
+    """Gives a set's region its inputs, the first of which stands for its output."""
+    builder = Builder(region)
+    return tuple(builder.input(n, shape) for n, shape in zip(names, shapes, strict=True))[:1]
+
+
+def set_region(body: Body, value: SetValue, ranks: list[int]) -> tuple[Region, Arguments]:
+    """A named set as a region over the arguments it is given and the sizes of its inputs.
 
     An argument that only other uses give has the value that all options have by default.
     """
@@ -154,7 +178,7 @@ def set_region(body: Body, value: SetValue, rank: int) -> tuple[Region, Argument
         if name not in dict(value.given) and default is not None:
             given[name] = default
     names = tuple(sorted(given))
-    key = (id(declaration), rank, names, folded)
+    key = (id(declaration), tuple(ranks), names, folded)
     if key not in lowering.regions:
         region = Region(declaration.name.name, "set", span=declaration.span)
         region.parameters = {n: common_default(value, n) for n in names}
@@ -162,12 +186,16 @@ def set_region(body: Body, value: SetValue, rank: int) -> tuple[Region, Argument
         inner.frame = Frame({}, lowering.space.scope(declaration))
         made = set_value(inner, declaration.value, declaration)
         passed = (*folded, *((n, Symbol(n)) for n in names))
-        shape = tuple(Symbol(f"x_{d}") for d in DIMENSIONS[rank])
-        x = inner.builder.input("x", shape)
+        inputs = apply.input_names(inner, [o.operation for o in made.options], len(ranks))
+        shapes: list[Dims] = [
+            tuple(Symbol(f"{name}_{d}") for d in DIMENSIONS[rank])
+            for name, rank in zip(inputs, ranks, strict=True)
+        ]
+        region.outputs = pass_through(region, inputs, shapes)
         region.options = tuple(
-            Option(o.label, o.sink, option(inner, o, passed, shape)) for o in made.options
+            Option(o.label, o.sink, option(inner, o, passed, shapes, inputs)) for o in made.options
         )
-        lowering.regions[key] = inner.builder.finish((x,))
+        lowering.regions[key] = region
     found = lowering.regions[key]
     assert found is not None
     return found, tuple((n, given[n]) for n in names)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.expr import Const, Expr
-from compiler.ir import Arguments
+from compiler.ir import Arguments, Region
+from compiler.layers import ACTIVATIONS
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
 from dsl.source import Span
+from dsl.vocabulary import NOTHING
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,28 @@ class Chosen:
 
 
 @dataclass(frozen=True, eq=False)
+class Shared:
+    """An operation bound by `shared`: one module, or one mask, for all its uses.
+
+    `name` is that of the module in the region `owner`.
+    """
+
+    name: str
+    operation: Operation
+    owner: Region
+    span: Span
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """`f over T`."""
+
+    operation: Operation
+    dimension: Expr
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """Where names are looked up: a body's bindings over the declarations of its file."""
 
@@ -104,7 +128,9 @@ class Repeated:
     frame: Frame
 
 
-Operation = LayerOperation | Declared | Composed | Conditional | Chosen | Repeated
+Operation = (
+    LayerOperation | Declared | Composed | Conditional | Chosen | Repeated | Shared | Scanned
+)
 Value = Expr | Ref | Poison | Operation | SetValue | tuple[Any, ...]
 
 
@@ -123,7 +149,7 @@ def kind(value: Value) -> str:
 
 
 def is_operation(value: Value) -> bool:
-    return isinstance(value, LayerOperation | Declared | Composed | Conditional | Chosen | Repeated)
+    return isinstance(value, Operation)
 
 
 def as_operands(value: Value, span: Span) -> tuple[Ref, ...]:
@@ -135,6 +161,39 @@ def as_operands(value: Value, span: Span) -> tuple[Ref, ...]:
                 raise DartsError(())
             raise fault("E0401", f"a value is needed here, this is {kind(item)}", span)
     return items
+
+
+def as_function(value: Value) -> Expr | None:
+    """An activation as an op may be given it, to apply: the word for it, or a symbol."""
+    if isinstance(value, LayerOperation):
+        if value.layer in ACTIVATIONS:
+            return Const(value.layer)
+        if value.layer == "apply":
+            return value.arguments[0][1]
+    return None
+
+
+def is_tied(operation: LayerOperation) -> bool:
+    """Whether a `linear` has the table of an embedding for its matrix."""
+    return dict(operation.arguments).get("tied", Const(NOTHING)) != Const(NOTHING)
+
+
+def closes_over(value: Value) -> bool:
+    """Whether an argument holds something of the body it comes from: a shared module, a value."""
+    match value:
+        case Shared() | Ref():
+            return True
+        case Composed():
+            return any(closes_over(step) for step in value.steps)
+        case Conditional():
+            return closes_over(value.then) or closes_over(value.otherwise)
+        case Declared():
+            return any(closes_over(given) for _, given in value.given)
+        case Scanned():
+            return closes_over(value.operation)
+        case tuple():
+            return any(closes_over(item) for item in value)
+    return False
 
 
 def is_word(value: Value) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from compiler.ir import Form, Layer, Option, Program, Region, rewritten
+from compiler.ir import Call, Input, Layer, Region
+from compiler.program import Program, rewritten
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class DropZeros:
 
 def _mark(region: Region) -> None:
     """Marks the options that are nothing but zeros, unless no other would be left."""
-    idle = [_is_zeros(option) for option in region.options]
+    idle = [_is_zeros(option.body) for option in region.options]
     if not all(idle):
         region.options = tuple(
             replace(option, idle=is_idle)
@@ -29,6 +30,12 @@ def _mark(region: Region) -> None:
         )
 
 
-def _is_zeros(option: Option) -> bool:
-    last = option.body.output
-    return option.body.form is Form.SINGLE and isinstance(last, Layer) and last.layer == "zero"
+def _is_zeros(region: Region) -> bool:
+    """Whether a region is nothing but zeros, itself or by what it calls."""
+    rest = [node for _, node in region.nodes() if not isinstance(node, Input)]
+    match rest:
+        case [Layer(layer="zero")]:
+            return True
+        case [Call(region=inner)]:
+            return _is_zeros(inner)
+    return False

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from compiler.ir import Program
 from compiler.passes.drop_zeros import DropZeros
+from compiler.program import Program
 from dsl.diagnostics import did_you_mean, fault
 
 

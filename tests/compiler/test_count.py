@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import combinations, product
-from math import prod
+from math import factorial, prod
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CIFAR, PROGRAMS, compiled
+from support import CIFAR, PROGRAMS, RNN, compiled
 
 from compiler.compile import compile_space
 from compiler.count import architectures, elementary, ways
@@ -67,6 +67,12 @@ def test_the_space_of_darts() -> None:
 def test_other_spaces(name: str, number: int) -> None:
     path = next(Path(p) for p in PROGRAMS if p.stem == name)
     assert architectures(compile_space(path).program.kinds) == number
+
+
+def test_the_recurrent_space_of_darts() -> None:
+    """Each of eight nodes keeps one of its edges, with one of four activations."""
+    (kind,) = compile_space(RNN).program.kinds
+    assert ways(kind) == factorial(8) * 4**8
 
 
 def test_nothing_to_decide_is_one_architecture() -> None:

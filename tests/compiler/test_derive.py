@@ -13,7 +13,8 @@ from support import CIFAR, PROGRAMS, randomise, sources
 import compiler
 from compiler.compile import compile_space
 from compiler.derive import derive, strengths
-from compiler.ir import Decision, Region, stacks
+from compiler.ir import Decision, Region
+from compiler.program import stacks
 
 RULES = ("weight", "weight without sinks", "alpha")
 

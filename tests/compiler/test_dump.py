@@ -1,4 +1,4 @@
-"""The IR as text, for a program with a node of every kind."""
+"""The IR as text, for programs that have a node of every kind between them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from support import PROGRAMS, space
 from compiler.compile import compile_space
 from compiler.dump import dump
 
-GOLDEN = Path(__file__).with_name("golden") / "dump.txt"
+GOLDEN = Path(__file__).with_name("golden")
 
-TEXT = """
+IMAGES = """
     set ops = { sink none, skip, relu -> conv(3) as plain }
     op f(s = 1) from x = x -> (conv(3, stride: s) -> relu when s > 1 else bn)
     cell u(C) from x {
@@ -29,11 +29,32 @@ TEXT = """
 """
 
 
-def test_golden(request: pytest.FixtureRequest) -> None:
-    text = dump(compile_space(space(TEXT)).program)
+WORDS = """
+    op gate(f) from s, ch { c, h = split(ch, 2)  return s + (c -> sigmoid) * ((h -> f) - s) }
+    op edge(W) from s = (s, s -> W) -> choose { gate(f) for f in (tanh, relu) as f }
+    cell u(H) from x, h[H] {
+        shared m = dropout(0.5, per: sequence)
+        a = x -> linear(H)
+        node s[2] {
+            shared W = m -> linear(2 * H, bias: no)
+            return sum(each (a, earlier s) -> edge(W))
+        }
+        return 1 - s[1] / 2 + h
+    }
+    network(V = 5, H = 4) from word[T] below V to word[T, V] {
+        shared table = embedding(V, H)
+        return word -> table -> u(H) over T -> linear(V, tied: table)
+    }
+"""
+TEXTS = {"dump": IMAGES, "dump_words": WORDS}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_golden(name: str, request: pytest.FixtureRequest) -> None:
+    path, text = GOLDEN / f"{name}.txt", dump(compile_space(space(TEXTS[name])).program)
     if request.config.getoption("--update-golden"):
-        GOLDEN.write_text(text, encoding="utf-8")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)

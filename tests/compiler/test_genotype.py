@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from reference.darts import DARTS_V2 as CELL
-from support import CIFAR, DARTS_V2, PROGRAMS, randomise, sources
+from support import CIFAR, DARTS_V2, PROGRAMS, RNN, randomise, sources
 
 import compiler
 from compiler import Genotype
@@ -243,3 +243,59 @@ def test_the_output_must_be_the_cells() -> None:
     wrong = DARTS_V2.replace("normal_concat=[2, 3, 4, 5]", "normal_concat=[4, 5]")
     with pytest.raises(DartsError, match="gives back"):
         compile_space(CIFAR, genotype=Genotype.parse(wrong))
+
+
+RECURRENT = (
+    "Genotype(recurrent=[('sigmoid', 0), ('relu', 1), ('relu', 1), ('identity', 1), ('tanh', 2), "
+    "('sigmoid', 5), ('tanh', 3), ('relu', 5)], concat=range(1, 9))"
+)
+
+
+def test_the_recurrent_form_of_darts_round_trips(tmp_path: Path) -> None:
+    """A single kind says `concat`; what is read by its own name is the same."""
+    kinds = compile_space(RNN).program.kinds
+    genotype = Genotype.parse(RECURRENT)
+    assert str(genotype) == RECURRENT
+    assert Genotype.parse(RECURRENT.replace(" concat", " recurrent_concat")) == genotype
+    chosen = resolve(genotype, kinds)
+    assert chosen["recurrent"] == {
+        "s[0] from start": "sigmoid", "s[1] from s[0]": "relu", "s[2] from s[0]": "relu",
+        "s[3] from s[0]": "identity", "s[4] from s[1]": "tanh", "s[5] from s[4]": "sigmoid",
+        "s[6] from s[2]": "tanh", "s[7] from s[4]": "relu",
+    }  # fmt: skip
+    genotype.save(tmp_path / "genotype.yaml")
+    assert Genotype.load(tmp_path / "genotype.yaml") == genotype
+    document = {"cells": {"recurrent": {"decisions": chosen["recurrent"]}}}
+    assert resolve(Genotype.parse(yaml.safe_dump(document)), kinds) == chosen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_derived_recurrent_cell_is_printed_and_read(seed: int) -> None:
+    torch.manual_seed(seed)
+    net = compiler.build(RNN, H=2, V=3)
+    randomise(net)
+    genotype = net.genotype()
+    text = str(genotype)
+    assert text.startswith("Genotype(recurrent=[") and text.endswith(", concat=range(1, 9))")
+    again = Genotype.parse(text)
+    assert resolve(again, net.program.kinds) == resolve(genotype, net.program.kinds)
+
+
+@pytest.mark.parametrize(
+    ("space", "text", "words"),
+    [
+        (CIFAR, RECURRENT, "the space has no cell `recurrent`"),
+        (RNN, DARTS_V2, "the space has no cell `normal`"),
+        (RNN, RECURRENT.replace("('tanh', 2)", "('tanh', 5)"), "`s[4]` of `recurrent` has no edge"),
+        (RNN, RECURRENT.replace("('tanh', 2)", "('none', 2)"), "`none` is a sink"),
+        (RNN, RECURRENT.replace("('tanh', 2)", "('gelu', 2)"), "no option `gelu`"),
+        (RNN, RECURRENT.replace("('tanh', 2), ", ""), "keeps 8 edges, it names 7"),
+        (RNN, RECURRENT.replace("range(1, 9)", "range(2, 9)"), "gives back"),
+    ],
+)
+def test_recurrent_genotypes_of_another_space(space: Path, text: str, words: str) -> None:
+    with pytest.raises(DartsError) as raised:
+        compile_space(space, genotype=Genotype.parse(text))
+    (found,) = raised.value.diagnostics
+    assert found.code == "E0802"
+    assert words in found.message

@@ -12,7 +12,8 @@ from support import weights as count
 from torch import nn
 
 from compiler.codegen.layout import Text
-from compiler.codegen.torch_layers import PRELUDE, function, is_function, module
+from compiler.codegen.prelude import PRELUDE
+from compiler.codegen.torch_layers import function, is_function, module
 from compiler.expr import Const, Symbol, evaluate, show
 from compiler.ir import Layer
 from compiler.layers import complaint, dimensions, out_shape, weights
@@ -61,6 +62,8 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     *(("global_pool", shape, {"of": of}) for shape in IMAGES for of in ("max", "mean")),
     *(("flatten", shape, {}) for shape in [*IMAGES, (7,)]),
     *(("linear", (7,), {"out": 3, "bias": bias}) for bias in (True, False)),
+    *(("linear", (5, 7), {"out": 3, "bias": bias}) for bias in (True, False)),
+    *(("embedding", (5,), {"n": 9, "d": d, "drop": drop}) for d in (1, 3) for drop in (0, 0.5)),
     *(("bn", shape, {"affine": a}) for shape in [*IMAGES, (7,)] for a in (True, False)),
     *(
         (layer, shape, {"p": 0.5} if layer == "dropout" else {})
@@ -83,6 +86,13 @@ def made(layer: str, shape: tuple[int, ...], given: dict[str, Any]) -> nn.Module
     return result
 
 
+def value(layer: str, shape: tuple[int, ...], given: dict[str, Any]) -> torch.Tensor:
+    """Something for a layer to read, a batch of two."""
+    if layer == "embedding":
+        return torch.randint(given["n"], (2, *shape))
+    return torch.randn(2, *shape)
+
+
 @pytest.mark.parametrize("layer", sorted({layer for layer, _, _ in CASES}))
 def test_shapes_and_weights_are_those_of_torch(layer: str) -> None:
     for name, shape, given in CASES:
@@ -91,7 +101,7 @@ def test_shapes_and_weights_are_those_of_torch(layer: str) -> None:
         known = arguments(name, given)
         assert complaint(name, shape, known) is None, (shape, given)
         net = made(name, shape, known)
-        out = net(torch.randn(2, *shape))
+        out = net(value(name, shape, known))
         assert out_shape(name, shape, known) == tuple(out.shape[1:]), (shape, given)
         assert weights(name, shape, known) == count(net), (shape, given)
 
@@ -119,7 +129,7 @@ def test_the_function_of_a_layer_does_what_its_module_does(layer: str) -> None:
         if name != layer or not is_function(node):
             continue
         net = made(name, shape, known).eval()
-        x = torch.randn(2, *shape)
+        x = value(name, shape, known)
         scope = {"torch": torch, "F": F, "x": x, "self": net}
         result = eval(function(node, len(shape), Text("x"), show).flat(), scope)
         assert torch.equal(result, net(x)), (shape, given)
@@ -143,6 +153,9 @@ def test_every_layer_of_the_language_is_tried() -> None:
         ("crop", (4, 8, 8), {"n": 8}, "nothing is left"),
         ("dropout", (4,), {"p": 1.5}, "`p` is 1.5"),
         ("linear", (4,), {"out": 0}, "`out` is 0"),
+        ("embedding", (4,), {"n": 0, "d": 2}, "`n` is 0"),
+        ("embedding", (4,), {"n": 2, "d": 0.5}, "`d` is 0.5"),
+        ("embedding", (4,), {"n": 2, "d": 2, "drop": -1}, "`drop` is -1"),
     ],
 )
 def test_what_is_impossible(
@@ -155,6 +168,12 @@ def test_what_is_impossible(
 
 def test_shapes_read_as_people_write_them() -> None:
     assert dimensions((16, 32, 32)) == "16 x 32 x 32"
+
+
+def test_a_tied_layer_has_no_matrix_of_its_own() -> None:
+    tied = arguments("linear", {"out": 9, "tied": "table"})
+    assert weights("linear", (5, 4), tied) == 9
+    assert weights("linear", (5, 4), {**tied, "bias": False}) == 0
 
 
 def test_the_mean_pool_does_not_count_its_padding() -> None:

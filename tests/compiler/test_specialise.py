@@ -7,9 +7,11 @@ from support import CIFAR, DARTS_V2, compiled, space
 
 from compiler.codegen.module import generate
 from compiler.compile import compile_space
+from compiler.expr import Const
 from compiler.genotype import CellGenotype, Genotype
 from compiler.instantiate import instantiate
-from compiler.ir import Choice, Join, Layer, Program, is_open
+from compiler.ir import Call, Choice, Join, Layer, Region, Scan, is_open
+from compiler.program import Program
 
 CELL = """
     cell u from x {{
@@ -116,3 +118,51 @@ def test_a_strided_skip_is_dropped_and_an_identity_is_not(strided: bool) -> None
     cell = CellGenotype((("n[0] from x", "skip"), ("n[0] from x (2)", "sep_conv_3")))
     program = compile_space(loaded, genotype=Genotype({"u": cell})).program
     assert layers(program).count("drop_path") == 1 + strided
+
+
+RECURRENT = """
+    op left from a, _ = a
+    op gated(f) from a, b = a * (b -> f)
+    cell u(H) from x, h[H], c[H] {
+        shared m = dropout(0.5, per: sequence)
+        shared W = m -> linear(H)
+        shared V = linear(H)
+        y = (x -> linear(H)) + (h -> W)
+        z = y -> choose { W as W, V as V, relu }
+        t = (z, y) -> choose { left, gated(f) for f in (tanh, relu) as f }
+        return (t, c - z)
+    }
+    network(H = 3) from x[T, 4] to out[T, 3] = x -> u(H) over T
+"""
+
+
+def recurrent(z: str, t: str) -> tuple[Program, Region]:
+    genotype = Genotype({"u": CellGenotype((("z", z), ("t", t)))})
+    program = compile_space(space(RECURRENT), genotype=genotype).program
+    return program, next(r for r in program.regions() if r.name == "u")
+
+
+@pytest.mark.parametrize(
+    ("z", "shared"), [("W", ["m", "W", "m", "W"]), ("V", ["m", "W", "V"]), ("relu", ["m", "W"])]
+)
+def test_what_is_shared_stays_shared(z: str, shared: list[str]) -> None:
+    program, unit = recurrent(z, "left")
+    assert [n.shared for _, n in unit.nodes() if n.shared] == shared
+    assert instantiate(program).weights == (4 * 3 + 3) + 12 * len(set(shared) - {"m"})
+
+
+def test_an_option_that_gives_back_one_of_its_values_is_that_value() -> None:
+    _, unit = recurrent("relu", "left")
+    assert not any(isinstance(n, Call) for _, n in unit.nodes())
+    assert unit.node(unit.outputs[0]).bound == "z"
+
+
+@pytest.mark.parametrize("t", ["tanh", "relu"])
+def test_states_are_given_back_by_the_final_cell(t: str) -> None:
+    program, unit = recurrent("relu", t)
+    assert (unit.states, len(unit.outputs)) == (2, 2)
+    assert not is_open(program.network)
+    assert [n.region for _, n in program.network.nodes() if isinstance(n, Scan)] == [unit]
+    ((number, call),) = [(i, n) for i, n in unit.nodes() if isinstance(n, Call)]
+    assert unit.outputs[0] == number
+    assert dict(call.arguments) == {"f": Const(t)}

@@ -10,7 +10,8 @@ from support import PROGRAMS, compiled
 
 from compiler.compile import compile_space
 from compiler.expr import Symbol
-from compiler.ir import Call, Choice, Layer, Program, Region
+from compiler.ir import Call, Choice, Elementwise, Layer, Region, Scan
+from compiler.program import Program
 from compiler.verify import IllegalIR, verify
 
 TEXT = """
@@ -105,3 +106,72 @@ def test_violations(spoil: Callable[[Program], None], invariant: str) -> None:
 def test_what_the_compiler_makes_is_legal() -> None:
     for path in PROGRAMS:
         verify(compile_space(path).program)
+
+
+RECURRENT = """
+    op f(k) from x = x / k
+    cell u(H) from x, h[H], c[H] {
+        shared W = linear(H)
+        y = x -> linear(H) -> f(H)
+        z = y -> choose { W as W, W -> tanh as curved, identity }
+        return (z + (h -> W), c - z)
+    }
+    network(H = 3) from x[T, 4] to out[T, 3] = x -> u(H) over T
+"""
+
+
+def two_things(program: Program) -> None:
+    unit = region(program, "u")
+    number = next(i for i, n in unit.nodes() if n.shared == "W")
+    unit.replace(number, arguments=(("out", Symbol("H")), ("bias", Symbol("H"))))
+
+
+def two_kinds(program: Program) -> None:
+    unit = region(program, "u")
+    option = unit.node(first(unit, Choice)).region.options[1].body
+    option.replace(max(option.graph), shared="W")
+
+
+def state_lost(program: Program) -> None:
+    unit = region(program, "u")
+    unit.outputs = unit.outputs[:1]
+
+
+def several_outputs(program: Program) -> None:
+    region(program, "network").outputs *= 2
+
+
+def no_states(program: Program) -> None:
+    region(program, "u").states = None
+
+
+def not_given(program: Program) -> None:
+    network = region(program, "network")
+    network.replace(first(network, Scan), arguments=())
+
+
+def unbound_number(program: Program) -> None:
+    division = region(program, "f")
+    node = division.graph.nodes[first(division, Elementwise)]
+    node["node"] = replace(node["node"], number=Symbol("nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "invariant"),
+    [
+        (two_things, "`W` is one thing"),
+        (two_kinds, "`W` is one thing"),
+        (state_lost, "states are given back"),
+        (several_outputs, "a region has one output"),
+        (no_states, "a region has one output"),
+        (not_given, "`u` is given what it takes"),
+        (unbound_number, "symbols are bound: nowhere"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_violations_of_recurrences(spoil: Callable[[Program], None], invariant: str) -> None:
+    program = compiled(RECURRENT).program
+    verify(program)
+    spoil(program)
+    with pytest.raises(IllegalIR, match=invariant):
+        verify(program)

@@ -36,9 +36,15 @@ def test_always_spread() -> None:
 
 
 def test_sums_break_before_plus() -> None:
-    found = lines(Sum((Call("f", *LONG[:5]), Call("g", *LONG[:5]))), 0, "x = ")
+    found = lines(Sum(tuple(Call(name, *LONG[:5]) for name in "fgh")), 0, "x = ")
     assert found[0] == "x = ("
-    assert found[2].startswith("    + g(")
+    assert [line[:8] for line in found[2:4]] == ["    + g(", "    + h("]
+
+
+def test_a_sum_of_two_may_break_in_its_last_call() -> None:
+    found = lines(Sum((Call("f", *LONG[:5]), Call("g", *LONG[:5]))), 0, "x = ")
+    assert found[0].startswith("x = f(") and found[0].endswith(" + g(")
+    assert found[-1] == ")"
 
 
 def test_conditions() -> None:

@@ -8,13 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import CIFAR, DARTS_V2, PROGRAMS, ROOT
+from support import CIFAR, DARTS_V2, PROGRAMS, RNN, ROOT
 
 import compiler
 from compiler import Genotype
 from compiler.compile import compile_space
 
 GOLDEN = Path(__file__).with_name("golden")
+GOLDEN_PROGRAMS = ("hostile", "windows", "loops", "one_kind", "lstm", "reckoning", "words")
+DARTS_V2_RECURRENT = """Genotype(
+    recurrent=[('sigmoid', 0), ('relu', 1), ('relu', 1), ('identity', 1),
+               ('tanh', 2), ('sigmoid', 5), ('tanh', 3), ('relu', 5)],
+    concat=range(1, 9))"""
 RUFF = Path(sys.executable).with_name("ruff")
 
 
@@ -31,13 +36,16 @@ def first(path: Path) -> Genotype:
 
 
 def sources() -> dict[str, str]:
-    """The golden texts: the search network, the paper's final one, and those of odd programs."""
+    """The golden texts: the search networks, the paper's final ones, and those of odd programs."""
     texts = {
         "cifar_cell_search": compile_space(CIFAR).source,
         "cifar_cell_search_simple": compile_space(CIFAR, passes="simple").source,
         "cifar_cell_final": compile_space(CIFAR, genotype=Genotype.parse(DARTS_V2)).source,
+        "rnn_cell_search": compile_space(RNN).source,
+        "rnn_cell_search_simple": compile_space(RNN, passes="simple").source,
+        "rnn_cell_final": compile_space(RNN, genotype=Genotype.parse(DARTS_V2_RECURRENT)).source,
     }
-    for name in ("hostile", "windows", "loops", "one_kind"):
+    for name in GOLDEN_PROGRAMS:
         texts[f"{name}_search"] = compile_space(program(name)).source
         texts[f"{name}_final"] = compile_space(program(name), genotype=first(program(name))).source
     return texts

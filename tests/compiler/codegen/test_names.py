@@ -86,6 +86,60 @@ def test_hostile_names(part: int, tmp_path: Path) -> None:
         torch.testing.assert_close(final(x)[0], expected, msg=str(names))
 
 
+RECURRENT = """\
+language 1
+import std
+
+op {op}(f_) from {input}, b_ {{
+    {value}, {state} = split(b_, 2)
+    return {input} + ({value} -> sigmoid) * ({state} -> f_)
+}}
+op {op}_2 from {input}, _ = {input}
+
+cell {cell}({parameter}, p_ = 0) from {input}, {state}[{parameter}], c_[{parameter}] {{
+    shared {mask} = dropout(p_, per: sequence)
+    {value} = concat({input}, {state} -> {mask}) -> linear({parameter})
+    node {node}[2] {{
+        shared {shared} = {mask} -> linear(2 * {parameter})
+        a_ = {value} -> {shared}
+        return ({value}, a_) -> choose {{ {op}(f_) for f_ in (tanh, relu) as f_, {op}_2 }}
+    }}
+    return (sum({node}), {state} - c_)
+}}
+
+network(V_ = 5, {parameter} = 3) from {input}[T_] below V_ to {input}[T_, V_] {{
+    shared {table} = embedding(V_, {parameter})
+    {value} = {input} -> {table} -> dropout(0, per: sequence) -> {cell}({parameter}) over T_
+    return {value} -> linear(V_, tied: {table})
+}}
+"""
+HOSTILE_STATES = sorted(
+    {*HOSTILE, "state", "init_hidden", "outputs", "x_t", "mask", "x_mask", "value_mask",
+     "mixture", "weight", "sequence_mask", "word_mask", "identity_", "function", "Callable", "word",
+     "table", "recurrence", "readout", "s0_W", "c_t", "in_features", "new_zeros", "shape"}
+)  # fmt: skip
+RECURRENT_ROLES = (
+    "op", "cell", "parameter", "input", "state", "mask", "value", "node", "shared", "table"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_hostile_names_of_recurrences(part: int, tmp_path: Path) -> None:
+    """As above, for what is shared, for states and for words."""
+    count = len(HOSTILE_STATES)
+    for start in range(part, count, 4):
+        names = {
+            role: HOSTILE_STATES[(start + 7 * j) % count] for j, role in enumerate(RECURRENT_ROLES)
+        }
+        path = tmp_path / "names.darts"
+        path.write_text(RECURRENT.format(**names), encoding="utf-8")
+        net = compiler.build(path)
+        randomise(net)
+        x = images(net.program)
+        expected = interpret(net.program, [x], model_state(net), rows(net), training=True)
+        torch.testing.assert_close(net(x), expected, msg=str(names))
+
+
 def test_every_keyword_and_builtin_is_avoided() -> None:
     for name in [*keyword.kwlist, *dir(builtins), "torch", "nn", "F", "self"]:
         assert local(name) in (f"{name}_", f"x{name}")

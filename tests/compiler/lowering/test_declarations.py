@@ -12,9 +12,10 @@ from support import CIFAR, DARTS_V2, PROGRAMS, ROOT, space
 from compiler.compile import compile_space
 from compiler.describe import check
 from compiler.instantiate import instantiate
-from compiler.ir import Call, Choice, Form, Inline, Input, Join, Layer, Program, Repeat, Select
+from compiler.ir import Call, Choice, Form, Inline, Input, Join, Layer, Repeat, Select
 from compiler.lowering import lower
 from compiler.profile import values_of
+from compiler.program import Program
 from compiler.verify import verify
 from dsl import DartsError, Space, load
 

@@ -101,8 +101,65 @@ def test_large_groups_end_in_a_diagnostic() -> None:
         check(
             space(
                 "cell c from x {\n"
-                "    node n[1000] = sum(each (x, earlier n) -> choose {conv(3), identity})\n"
+                "    node n[1000] = sum(each (x, earlier n) -> relu)\n"
                 "    return n[-1]\n}\n" + AROUND.format()
             )
         )
     assert raised.value.diagnostics[0].code == "E0404"
+
+
+def options_of(program: str) -> list[list[str]]:
+    """The labels of every decision of the one kind that a program has."""
+    (kind,) = compiled(program + AROUND.format()).program.kinds
+    return [[label for label, _ in decision.options] for decision in kind.decisions]
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        ("g(f) for f in (tanh, relu) as f, gelu", ["tanh", "relu", "gelu"]),
+        ("g(f) for f in (h(1), h(3)) as f", ["h_1", "h_3"]),
+        ("g(f) for f in (tanh, relu)", ["g_tanh", "g_relu"]),
+        ("g(f) for k in (1, 3) for f in (tanh, h(k)) if k > 1 as f", ["tanh", "h_3"]),
+        ("g(tanh) as f, g(relu) as h_1", ["f", "h_1"]),
+    ],
+)
+def test_labels_that_are_those_of_what_a_loop_goes_through(options: str, labels: list[str]) -> None:
+    ops = "op h(k) = conv(k)\nop g(f) from x = x -> f\n"
+    assert options_of(ops + f"cell c from x = x -> choose {{{options}}}\n") == [labels]
+
+
+SEVERAL = """
+op add from a, b = a + b
+op left from a, _ = a
+op blend(C) from a, b = concat(a, b) -> conv(1, out: C)
+set ways = {sink left, add, blend(2) as blend}
+"""
+
+
+def test_a_decision_over_several_values() -> None:
+    """Every option reads all of them; what is called `_` flows in and is not read."""
+    net = build(
+        SEVERAL + "cell c from x {\n    y = x -> conv(3)\n"
+        "    z = (x, y) -> choose {add, left, blend(2) as blend}\n"
+        "    node n[2] = sum(each (y, z, earlier n) -> relu)\n"
+        "    return (n[1], x) -> choose ways\n}\n"
+    )
+    x = images(net.program)
+    torch.testing.assert_close(net(x), interpret(net.program, [x], model_state(net), rows(net)))
+    (kind,) = net.program.kinds
+    assert [(d.path, d.selectable) for d in kind.decisions] == [
+        ("z", ("add", "left", "blend")), ("return", ("add", "blend"))
+    ]  # fmt: skip
+
+
+def test_a_decision_over_several_values_stands_on_the_edge_of_the_first() -> None:
+    """As an op lets it, which brings the others along."""
+    program = SEVERAL + (
+        "op beside(y) from x = (x, y -> relu) -> choose ways\n"
+        "cell c from x {\n    y = x -> tanh\n"
+        "    node n[2] = sum(each (x, earlier n) -> beside(y))\n"
+        "    keep 1 edge per node by weight\n    return n[1]\n}\n"
+    )
+    (kind,) = compiled(program + AROUND.format()).program.kinds
+    assert [d.path for d in kind.decisions] == ["n[0] from x", "n[1] from x", "n[1] from n[0]"]

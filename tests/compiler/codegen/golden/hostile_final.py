@@ -23,7 +23,7 @@ class Tensor_(nn.Module):
     """cell tensor(channels, out, layer) from x[_, h, _]
 
     super_[0] = eval -> items
-    super_[1] = sum(eval -> items)
+    super_[1] = eval -> items
     """
 
     def __init__(self, in_channels: int, channels: int) -> None:

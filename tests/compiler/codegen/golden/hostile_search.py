@@ -100,7 +100,7 @@ def sep_conv(channels: int, k: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-def weights(channels: int) -> MixedOp:
+def weights_(channels: int) -> MixedOp:
     return MixedOp(
         {
             "items_": MixedOp_(channels, 3),
@@ -124,9 +124,9 @@ class Tensor_(nn.Module):
             nn.Conv2d(in_channels, channels, 1, bias=False),
             nn.BatchNorm2d(channels),
         )
-        self.super_0_from_eval = weights(channels)
-        self.super_1_from_eval = weights(channels)
-        self.super_1_from_super_0 = weights(channels)
+        self.super_0_from_eval = weights_(channels)
+        self.super_1_from_eval = weights_(channels)
+        self.super_1_from_super_0 = weights_(channels)
         self.out_channels = 2 * channels
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
@@ -142,7 +142,7 @@ class Supernet_(nn.Module):
 
     def __init__(self, in_channels: int, len_: int) -> None:
         super().__init__()
-        self.return_ = weights(in_channels)
+        self.return_ = weights_(in_channels)
         self.conv = nn.Conv2d(in_channels, len_, 1, bias=False)
         self.bn = nn.BatchNorm2d(len_)
         self.out_channels = len_

@@ -1,0 +1,130 @@
+"""What generated files define for themselves, when they use it."""
+
+from __future__ import annotations
+
+PRELUDE: dict[str, str] = {
+    "identity": """\
+def identity(x: Tensor) -> Tensor:
+    return x
+""",
+    "Function": '''\
+class Function(nn.Module):
+    """A function as a module, with what it takes after the values."""
+
+    def __init__(self, function: Callable[..., Tensor], *arguments: object) -> None:
+        super().__init__()
+        self.function = function
+        self.arguments = arguments
+
+    def forward(self, *values: Tensor) -> Tensor:
+        return self.function(*values, *self.arguments)
+''',
+    "sequence_mask": '''\
+def sequence_mask(x: Tensor, p: float, training: bool) -> Tensor:
+    """A dropout mask for a whole sequence, of the shape of one of its steps x [batch, width]."""
+    return F.dropout(torch.ones_like(x), p, training)
+''',
+    "word_mask": '''\
+def word_mask(table: nn.Embedding, p: float, training: bool) -> Tensor:
+    """A dropout mask [words, 1]: a word that is dropped is gone wherever it stands."""
+    return F.dropout(table.weight.new_ones(table.num_embeddings, 1), p, training)
+''',
+    "mixture": '''\
+def mixture(weights: Tensor, terms: list[Tensor]) -> Tensor:
+    """The sum of what the candidates give, each times its weight."""
+    return sum(w * term for w, term in zip(weights, terms, strict=True))
+''',
+    "DropPath": '''\
+class DropPath(nn.Module):
+    """While training, zeroes its input with probability `p`, for each sample on its own."""
+
+    def __init__(self, p: float = 0.0) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
+        return x * keep / (1 - self.p)
+''',
+    "dropped": '''\
+def dropped(drop_path: DropPath, edge: nn.Module, x: Tensor) -> Tensor:
+    """What an edge makes of `x`, with drop-path around it unless it is the identity."""
+    return x if isinstance(edge, nn.Identity) else drop_path(edge(x))
+''',
+    "GlobalMeanPool": '''\
+class GlobalMeanPool(nn.Module):
+    """The mean of every channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+''',
+    "GlobalMaxPool": '''\
+class GlobalMaxPool(nn.Module):
+    """The maximum of every channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax((2, 3))
+''',
+    "Zero": '''\
+class Zero(nn.Module):
+    """Zeros of the shape that a layer of this stride would give."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 4:
+            x = x[:, :, :: self.stride, :: self.stride]
+        return torch.zeros_like(x)
+''',
+    "Crop": '''\
+class Crop(nn.Module):
+    """All but the first `n` pixels of both axes."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, self.n :, self.n :]
+''',
+    "MixedOp": '''\
+class MixedOp(nn.ModuleDict):
+    """The sum of what its candidates make of one value, each times its weight."""
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        return sum(w * op(x) for w, op in zip(weights, self.values(), strict=True))
+''',
+    "JointMixedOp": '''\
+class JointMixedOp(nn.ModuleDict):
+    """The sum of what its candidates make of several values, each times its weight."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        *values, weights = inputs
+        return sum(w * op(*values) for w, op in zip(weights, self.values(), strict=True))
+''',
+    "SkippingMixedOp": '''\
+class SkippingMixedOp(nn.ModuleDict):
+    """What its candidates make of one value, each times its weight; zeros add nothing."""
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        pairs = zip(weights, self.values(), strict=True)
+        return sum(w * op(x) for w, op in pairs if not isinstance(op, Zero))
+''',
+    "depthwise": """\
+def depthwise(channels: int, k: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(
+        channels,
+        channels,
+        k,
+        stride=stride,
+        padding=dilation * (k // 2),
+        dilation=dilation,
+        groups=channels,
+        bias=False,
+    )
+""",
+}

@@ -1,0 +1,77 @@
+"""`+ - * /` and the like: of numbers, of values, and of a value and a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler.expr import Const, Expr, InexactDivision, negation
+from compiler.expr import binary as of_numbers
+from compiler.lowering.values import Poison, Ref, Value, is_operation, kind
+from dsl import ast
+from dsl.diagnostics import DartsError, fault
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+OF_VALUES = ("+", "-", "*", "/")
+
+
+def unary(body: Body, node: ast.Unary) -> Value:
+    operand = body.evaluate(node.operand)
+    if isinstance(operand, Ref) and node.operator == "-":
+        _reckoned(body, operand, node, node.operand)
+        numbers = (operand.number,)
+        return body.ref(body.builder.elementwise("-", numbers, Const(0), True, node.span))
+    number = _number(operand, node, node.operand)
+    return negation(number) if node.operator == "not" else -number
+
+
+def binary(body: Body, node: ast.Binary) -> Value:
+    left, right = body.evaluate(node.left), body.evaluate(node.right)
+    if (isinstance(left, Ref) or isinstance(right, Ref)) and node.operator in OF_VALUES:
+        return _of_values(body, node, left, right)
+    numbers = _number(left, node, node.left), _number(right, node, node.right)
+    try:
+        return of_numbers(node.operator, *numbers, node.span)
+    except InexactDivision as error:
+        raise fault("E0504", str(error), node.span, "`//` rounds down") from None
+    except ZeroDivisionError:
+        raise fault("E0504", "this divides by zero", node.span) from None
+    except (TypeError, OverflowError):
+        message = f"`{node.operator}` cannot join these two"
+        raise fault("E0401", message, node.span) from None
+
+
+def _of_values(body: Body, node: ast.Binary, left: Value, right: Value) -> Ref:
+    values = [v for v in (left, right) if isinstance(v, Ref)]
+    for side, syntax in ((left, node.left), (right, node.right)):
+        if isinstance(side, Ref):
+            _reckoned(body, side, node, syntax)
+    operands = tuple(v.number for v in values)
+    if len(values) == 2:
+        return body.ref(body.builder.elementwise(node.operator, operands, span=node.span))
+    swapped = isinstance(right, Ref)
+    number = _number(left, node, node.left) if swapped else _number(right, node, node.right)
+    made = body.builder.elementwise(node.operator, operands, number, swapped, node.span)
+    return body.ref(made)
+
+
+def _reckoned(body: Body, value: Ref, node: ast.Expr, syntax: ast.Expr) -> None:
+    if body.rank(value) == 0:
+        message = f"`{syntax.span.text}` are words, which cannot be reckoned with"
+        raise fault("E0502", message, syntax.span, "an `embedding` makes numbers of them")
+
+
+def _number(value: Value, node: ast.Unary | ast.Binary, side: ast.Expr) -> Expr:
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, Poison):
+        raise DartsError(())
+    wanted, help = "numbers", None
+    if node.operator in OF_VALUES:
+        wanted = "values or numbers"
+        help = "let a value flow into it" if is_operation(value) else None
+    elif isinstance(value, Ref):
+        help = "values are reckoned with by `+ - * /`"
+    message = f"`{node.operator}` needs {wanted}, this is {kind(value)}"
+    raise fault("E0401", message, side.span, help)

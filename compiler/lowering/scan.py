@@ -1,0 +1,67 @@
+"""Operations run along a dimension of a value: recurrences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler.expr import Expr
+from compiler.lowering import apply, calls
+from compiler.lowering.values import Declared, Poison, Ref, Scanned, Value, is_operation, kind
+from dsl import ast
+from dsl.diagnostics import DartsError, fault
+from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+
+def scanned(body: Body, node: ast.Over) -> Value:
+    """`f over T`."""
+    operation = body.evaluate(node.operation)
+    dimension = body.evaluate(node.dimension)
+    if isinstance(operation, Poison) or isinstance(dimension, Poison):
+        raise DartsError(())
+    if not is_operation(operation):
+        message = f"an operation runs over a dimension, this is {kind(operation)}"
+        raise fault("E0401", message, node.operation.span)
+    if not isinstance(dimension, Expr):
+        message = f"`{node.dimension.name}` is {kind(dimension)}, not a dimension"
+        raise fault("E0717", message, node.dimension.span, "`from word[T]` names one")
+    return Scanned(operation, dimension, node.span)  # type: ignore[arg-type]
+
+
+def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -> Value:
+    """Runs a recurrence along its operands; its states are inputs that nothing flows into."""
+    if body.region.kind != "network":
+        raise fault(
+            "E0717",
+            "what runs over a dimension stands in a network, not in an op, a cell, an option or a "
+            "repeat",
+            operation.span,
+            "let the network run the cell",
+        )
+    inner = operation.operation
+    inputs = body.lowering.inputs(inner.declaration) if isinstance(inner, Declared) else None
+    if not isinstance(inner, Declared) or inputs is None:
+        raise fault(
+            "E0717",
+            "an op or a cell with `from` runs over a dimension",
+            operation.span,
+            "`cell NAME(H) from x, h[H] { … }` has a state `h`",
+        )
+    apply.check_numbers(body, operands, inner.declaration.name.name, span)
+    if len(inputs) < len(operands):
+        raise apply.wrong_count(inner.declaration.name.name, len(inputs), len(operands), span)
+    for operand in operands:
+        shape = body.builder.shape(operand.number)
+        if len(shape) < 2 or shape[0] != operation.dimension:
+            text = operation.span.text
+            message = f"`{text.split()[-1]}` is not the first dimension of what flows into `{text}`"
+            raise fault("E0717", message, span)
+    arguments = calls.complete(body, inner)
+    shapes = [body.builder.shape(o.number)[1:] for o in operands]
+    found = body.lowering.region(inner, arguments, shapes, scanned=True)
+    if found is None:
+        raise DartsError(())
+    region, rest = found
+    return body.ref(body.builder.scan(region, rest, tuple(o.number for o in operands), span))

@@ -1,0 +1,64 @@
+"""`shared`: one module for all uses of an operation; and masks, drawn once per sequence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler.builder import is_module
+from compiler.ir import Layer, Node
+from compiler.lowering import apply
+from compiler.lowering.values import Ref, Shared, Value
+from dsl.diagnostics import fault
+from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+
+def use(body: Body, operation: Shared, operands: tuple[Ref, ...], span: Span) -> Value:
+    """Applies what is shared: the same operation once more, its modules marked as the same."""
+    within = body
+    while within.region is not operation.owner:
+        is_step = within.region.name == "step"
+        if within.around is None or not within.region.is_branch or is_step:
+            where = "repeat" if is_step else "declaration"
+            raise fault(
+                "E0403",
+                f"`{operation.name}` is shared outside this {where} and cannot be used in it",
+                span,
+                "write the steps out" if is_step else None,
+            )
+        within = within.around
+    start, decided = len(body.region.graph), len(body.decisions)
+    result = apply.apply(body, operation.operation, operands, span)
+    if len(body.decisions) > decided:
+        help = "what its options do can be shared: `choose { W, … }`"
+        raise fault("E0605", "a decision cannot be shared", operation.span, help)
+    added = range(start, len(body.region.graph))
+    marked = [i for i in added if _is_shared(body.region.node(i))]
+    for count, number in enumerate(marked):
+        name = operation.name if len(marked) == 1 else f"{operation.name}_{count}"
+        is_mask = not is_module(body.region.node(number))
+        body.region.replace(number, name="" if is_mask else name, shared=name, span=span)
+    return result
+
+
+def _is_shared(node: Node) -> bool:
+    """Whether a node holds weights or draws a mask, and is not shared by another name already."""
+    draws = isinstance(node, Layer) and node.layer == "dropout"
+    return not node.shared and (draws or is_module(node))
+
+
+def check_mask(body: Body, rank: int, span: Span) -> None:
+    """A mask for a whole sequence needs one: a value over time, or a body that runs over time."""
+    within = body
+    while within.around is not None and within.region.is_branch:
+        within = within.around
+    if rank == 2 or (rank == 1 and within.region.states is not None):
+        return
+    raise fault(
+        "E0502",
+        "a mask per sequence is drawn for a sequence, or in what runs over one",
+        span,
+        "`per: element`, or run this `over` time",
+    )

@@ -1,0 +1,107 @@
+"""A whole network in the IR, and what is done to all of its regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+from compiler.expr import symbols
+from compiler.ir import (
+    Call,
+    Choice,
+    Decision,
+    Inline,
+    Input,
+    Region,
+    Repeat,
+    Scan,
+    Select,
+    Step,
+    children,
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole network in one phase: its network region and the values of its parameters."""
+
+    name: str
+    phase: str
+    profile: str
+    network: Region
+    values: Mapping[str, Any]
+
+    def regions(self) -> list[Region]:
+        """All regions reachable from the network, each after those it uses; branches included."""
+        found: dict[int, Region] = {}
+
+        def visit(region: Region) -> None:
+            if id(region) in found:
+                return
+            for inner in children(region):
+                visit(inner)
+            found[id(region)] = region
+
+        visit(self.network)
+        return list(found.values())
+
+    @property
+    def open_sizes(self) -> tuple[str, ...]:
+        """Sizes of the network's inputs that stay open until it runs, such as a length."""
+        sizes = [s for _, n in self.network.inputs for size in n.shape for s in symbols(size)]
+        return tuple(dict.fromkeys(s for s in sizes if s not in self.values))
+
+    @property
+    def kinds(self) -> list[Region]:
+        """The cell kinds that decide something, in the order of the file."""
+        cells = [r for r in self.regions() if r.kind == "cell" and r.decisions]
+        return sorted(cells, key=lambda region: region.order)
+
+
+def rewritten(region: Region, change: Callable[[Region], None]) -> Region:
+    """A copy of a region and of all regions it uses, each changed after those it uses."""
+    done: dict[int, Region] = {}
+
+    def copied(old: Region) -> Region:
+        if id(old) not in done:
+            new = copy(old)
+            new.graph = old.graph.copy()
+            new.options = tuple(replace(o, body=copied(o.body)) for o in old.options)
+            for number, node in old.nodes():
+                match node:
+                    case Call() | Inline() | Choice() | Scan():
+                        new.replace(number, region=copied(node.region))
+                    case Select():
+                        then, otherwise = copied(node.then), copied(node.otherwise)
+                        new.replace(number, then=then, otherwise=otherwise)
+                    case Repeat():
+                        steps = tuple(replace(s, body=copied(s.body)) for s in node.steps)
+                        new.replace(number, steps=steps)
+            change(new)
+            done[id(old)] = new
+        return done[id(old)]
+
+    return copied(region)
+
+
+def is_cell_call(step: Step) -> bool:
+    """Whether a step of a repeat is one cell."""
+    nodes = [n for _, n in step.body.nodes() if not isinstance(n, Input)]
+    return len(nodes) == 1 and isinstance(nodes[0], Call) and nodes[0].region.kind == "cell"
+
+
+def stacks(decisions: tuple[Decision, ...]) -> list[list[int]]:
+    """Decisions by their numbers, neighbours with equally many options together.
+
+    Each group shares a tensor of alphas, [decisions, options].
+    """
+    groups: list[list[int]] = []
+    for number, decision in enumerate(decisions):
+        last = groups[-1][-1] if groups else None
+        if last is not None and len(decisions[last].options) == len(decision.options):
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups

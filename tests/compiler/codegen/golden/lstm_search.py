@@ -1,0 +1,227 @@
+"""The supernet of lstm.darts, profile `search`; written by dartsc, passes: none.
+
+The mixing weights come from outside, a row for each decision:
+
+    lstm [4, 4], [1, 2], [1, 3]: s[0] from new, … t
+    pair [1, 3]: y
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Weights = dict[str, tuple[Tensor, ...]]
+
+
+class Function(nn.Module):
+    """A function as a module, with what it takes after the values."""
+
+    def __init__(self, function: Callable[..., Tensor], *arguments: object) -> None:
+        super().__init__()
+        self.function = function
+        self.arguments = arguments
+
+    def forward(self, *values: Tensor) -> Tensor:
+        return self.function(*values, *self.arguments)
+
+
+def sequence_mask(x: Tensor, p: float, training: bool) -> Tensor:
+    """A dropout mask for a whole sequence, of the shape of one of its steps x [batch, width]."""
+    return F.dropout(torch.ones_like(x), p, training)
+
+
+def mixture(weights: Tensor, terms: list[Tensor]) -> Tensor:
+    """The sum of what the candidates give, each times its weight."""
+    return sum(w * term for w, term in zip(weights, terms, strict=True))
+
+
+class JointMixedOp(nn.ModuleDict):
+    """The sum of what its candidates make of several values, each times its weight."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        *values, weights = inputs
+        return sum(w * op(*values) for w, op in zip(weights, self.values(), strict=True))
+
+
+def half(x: Tensor, n: int) -> Tensor:
+    return x / n
+
+
+def joined(z: Tensor, c: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
+    return f(z) * c
+
+
+def first(z: Tensor, _: Tensor) -> Tensor:
+    return z
+
+
+class Lstm(nn.Module):
+    """cell lstm(H, p, scale = 2) from x, h[H], c[H]"""
+
+    def __init__(self, in_features: int, H: int, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.H = H
+        self.linear = nn.Linear(in_features + H, 4 * H)
+        self.s0_W = nn.Linear(H, H, bias=False)
+        self.s1_W = nn.Linear(H, H, bias=False)
+        self.tidy = nn.Linear(H, H)
+
+    def forward(
+        self, x: Tensor, h: Tensor, c: Tensor, weights: Weights
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        w = weights["lstm"]
+        x_mask = sequence_mask(x[0], self.p, self.training)
+        held = sequence_mask(h, self.p, self.training)
+        value_mask = sequence_mask(x.new_ones(x.shape[1], self.H), self.p, self.training)
+        outputs = []
+        for x_t in x:
+            h, c = self.step(x_t, h, c, x_mask, held, value_mask, w)
+            outputs.append(h)
+        return torch.stack(outputs), h, c
+
+    def step(
+        self,
+        x: Tensor,
+        h: Tensor,
+        c: Tensor,
+        x_mask: Tensor,
+        held: Tensor,
+        value_mask: Tensor,
+        w: tuple[Tensor, ...],
+    ) -> tuple[Tensor, Tensor]:
+        x1 = self.linear(torch.cat([x * x_mask, h * held], dim=-1))
+        i, f, o, z = x1.chunk(4, dim=-1)
+        new = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(z)
+        s0_from_new = mixture(
+            w[0][0],
+            [
+                torch.zeros_like(new),
+                torch.tanh(self.s0_W(new * held)),
+                F.gelu(self.s0_W(new * held)),
+                half(new, 2),
+            ],
+        )
+        s0_from_o = mixture(
+            w[0][1],
+            [
+                torch.zeros_like(o),
+                torch.tanh(self.s0_W(o * held)),
+                F.gelu(self.s0_W(o * held)),
+                half(o, 2),
+            ],
+        )
+        s0 = s0_from_new + s0_from_o
+        s1_from_new = mixture(
+            w[0][2],
+            [
+                torch.zeros_like(new),
+                torch.tanh(self.s1_W(new * held)),
+                F.gelu(self.s1_W(new * held)),
+                half(new, 2),
+            ],
+        )
+        s1_from_o = mixture(
+            w[0][3],
+            [
+                torch.zeros_like(o),
+                torch.tanh(self.s1_W(o * held)),
+                F.gelu(self.s1_W(o * held)),
+                half(o, 2),
+            ],
+        )
+        s1_from_s0 = mixture(w[1][0], [self.s1_W(s0 * held), self.tidy(s0)])
+        s1 = s1_from_new + s1_from_o + s1_from_s0 * value_mask
+        t = mixture(w[2][0], [joined(s1, o, torch.tanh), joined(s1, o, F.relu), first(s1, o)])
+        return self.tidy((s0 + t) / 2), new / 2 - 1
+
+
+class Learnt(nn.Module):
+    def __init__(self, z_features: int, c_features: int, H: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(z_features + c_features, H)
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        return self.linear(torch.cat([z, c], dim=-1))
+
+
+class Pair(nn.Module):
+    """cell pair(H) from x, h[H]"""
+
+    def __init__(self, in_features: int, H: int) -> None:
+        super().__init__()
+        self.y = JointMixedOp(
+            {
+                "learnt_number": Learnt(in_features, H, H),
+                "first": Function(first),
+                "gated": Function(joined, torch.sigmoid),
+            }
+        )
+
+    def forward(self, x: Tensor, h: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+        w = weights["pair"]
+        outputs = []
+        for x_t in x:
+            h = self.step(x_t, h, w)
+            outputs.append(h)
+        return torch.stack(outputs), h
+
+    def step(self, x: Tensor, h: Tensor, w: Tensor) -> Tensor:
+        y = self.y(x, h, w[0])
+        return y - 0.5 * h
+
+
+class Unstated(nn.Module):
+    def __init__(self, in_features: int, H: int) -> None:
+        super().__init__()
+        self.linear_0 = nn.Linear(in_features, H)
+        self.linear_1 = nn.Linear(H + in_features, H)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.step(x_t) for x_t in x])
+
+    def step(self, x: Tensor) -> Tensor:
+        return self.linear_1(torch.cat([self.linear_0(x), 1 / (2 + F.relu(x))], dim=-1))
+
+
+class Supernet(nn.Module):
+    """network(D, H, p = 0.3) from x[T, D] to y[T, 3]
+
+    `forward` reads values [time, batch, width] and gives values [time, batch, width]. It also
+    takes the state, zeros if left out, and gives it back behind. Nothing is detached.
+    `forward` takes the mixing weights of every kind, a row for each decision.
+    """
+
+    def __init__(self, H: int = 4, p: float = 0.3) -> None:
+        super().__init__()
+        self.p = p
+        self.H = H
+        self.linear_0 = nn.Linear(5, H)
+        self.lstm = Lstm(H, H, p)
+        self.pair = Pair(H, H)
+        self.unstated = Unstated(H, H)
+        self.linear_1 = nn.Linear(2 * H, 3)
+
+    def forward(
+        self, x: Tensor, weights: Weights, state: tuple[Tensor, Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        if state is None:
+            state = self.init_hidden(x.shape[1])
+        lstm_h, lstm_c, pair_h = state
+        first_layer, lstm_h, lstm_c = self.lstm(self.linear_0(x), lstm_h, lstm_c, weights)
+        second, pair_h = self.pair(
+            first_layer * sequence_mask(first_layer[0], self.p, self.training), pair_h, weights
+        )
+        third = self.unstated(second)
+        return self.linear_1(torch.cat([third, -second], dim=-1)), (lstm_h, lstm_c, pair_h)
+
+    def init_hidden(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The state at the start of a stream, all zeros."""
+        weight = next(self.parameters())
+        return (
+            weight.new_zeros(batch, self.H),
+            weight.new_zeros(batch, self.H),
+            weight.new_zeros(batch, self.H),
+        )
