@@ -1,4 +1,4 @@
-"""Which data sets there are, and loading them whole as bytes."""
+"""Which data sets there are, and loading them whole: images as bytes, text as numbered words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,9 @@ from torch import Tensor
 
 from dsl.diagnostics import did_you_mean
 from runtime.errors import UserError
+from runtime.text import Text, load_text, load_topics
 
-CHOICES = "`cifar10`, `digits` or `images:DIR`"
+CHOICES = "`cifar10`, `digits`, `topics`, `images:DIR` or `text:DIR`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,25 +54,43 @@ class Images:
         channels, height, width = self.train.shape[1:]
         return channels, height, width
 
+    def facts(self) -> dict[str, Any]:
+        """By what a run recognises its images."""
+        digest = sha256()
+        for tensor in (self.train, self.train_labels, self.test, self.test_labels):
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return {
+            "train": len(self.train),
+            "test": len(self.test),
+            "shape": list(self.shape),
+            "classes": list(self.classes),
+            "sha256": digest.hexdigest(),
+        }
 
-def load(name: str) -> Images:
-    """The data set called `name`: `cifar10`, `digits`, or `images:` and a folder.
+
+def load(name: str) -> Images | Text:
+    """The data set called `name`: `cifar10`, `digits`, `topics`, or a folder after `images:` or
+    `text:`.
 
     Raises:
         UserError: when there is no such data set or it cannot be read.
     """
-    kind, colon, folder = name.partition(":")
-    if kind == "images" and folder:
-        from runtime.folder import load_folder
-
-        return load_folder(Path(folder))
     if name == "cifar10":
         return _load_cifar10()
     if name == "digits":
         return _load_digits()
-    if name == "images" or colon:
-        raise UserError(f"`{name}` names no folder of images: write `images:DIR`")
-    near = did_you_mean(name, ["cifar10", "digits", "images"])
+    if name == "topics":
+        return load_topics()
+    kind, _, folder = name.partition(":")
+    if kind in ("images", "text") and not folder:
+        raise UserError(f"`{name}` names no folder: write `{kind}:DIR`")
+    if kind == "images":
+        from runtime.folder import load_folder
+
+        return load_folder(Path(folder))
+    if kind == "text":
+        return load_text(Path(folder))
+    near = did_you_mean(kind, ["cifar10", "digits", "images", "text", "topics"])
     raise UserError(f"there is no data set `{name}`: {near or f'the choices are {CHOICES}'}")
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from runtime.data import Images, load
 from runtime.errors import UserError
+from runtime.text import Text
 
 
 def save(path, mode="RGB", size=(6, 4), value=0):
@@ -128,14 +129,38 @@ def test_images_straight_in_train_are_explained(folder, tmp_path):
     "name, message",
     [
         ("cifar", "did you mean `cifar10`"),
-        ("mnist-of-mine", "the choices are `cifar10`, `digits` or `images:DIR`"),
+        ("topic", "did you mean `topics`"),
+        ("image:photographs", "did you mean `images`"),
+        ("mnist-of-mine", "are `cifar10`, `digits`, `topics`, `images:DIR` or `text:DIR`"),
         ("images", "write `images:DIR`"),
         ("images:", "write `images:DIR`"),
+        ("text", "write `text:DIR`"),
+        ("text:", "write `text:DIR`"),
     ],
 )
 def test_an_unknown_name_lists_the_choices(name, message):
     with pytest.raises(UserError, match=message):
         load(name)
+
+
+def test_text_is_asked_for_by_name_too(tmp_path):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_text("a b\n")
+    text = load(f"text:{tmp_path}")
+    assert isinstance(text, Text) and text.words == ("a", "b", "<eos>")
+    assert load("topics").name == "topics"
+
+
+def test_facts_tell_images_apart_by_any_pixel_or_label(folder):
+    facts = load(f"images:{folder}").facts()
+    assert facts == load(f"images:{folder}").facts()
+    assert (facts["train"], facts["test"]) == (6, 2)
+    assert (facts["shape"], facts["classes"]) == ([3, 4, 6], ["ant", "bee"])
+    save(folder / "test" / "ant" / "0.png", value=99)
+    pixel = load(f"images:{folder}").facts()
+    (folder / "train" / "bee" / "0.png").rename(folder / "train" / "ant" / "z.png")
+    label = load(f"images:{folder}").facts()
+    assert len({f["sha256"] for f in (facts, pixel, label)}) == 3
 
 
 def test_cifar10_that_cannot_be_had_names_the_ways_out(tmp_path, monkeypatch):
