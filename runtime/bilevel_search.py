@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import compiler
 import dsl
 from dsl.settings import Settings, Value
 from runtime import rundir
-from runtime.batches import Parts, split
-from runtime.bilevel import BilevelStep, Hessian
-from runtime.data import Images, load
+from runtime.bilevel import BilevelStep
+from runtime.data import load
 from runtime.device import choose_device
 from runtime.errors import UserError
-from runtime.measure import Means, evaluate
+from runtime.guard import stopping, within_memory
+from runtime.initialise import initialise
+from runtime.language_model import Penalties
+from runtime.measure import Means
 from runtime.progress import Reporter, Silent
-from runtime.request import Request, facts
+from runtime.request import Request
 from runtime.rundir import Checkpoint, RunFolder, disk_faults
+from runtime.schedule import learning_rate
 from runtime.state import State, seeded
+from runtime.task import Data, fitted, make_task
+from runtime.unrolled import Hessian
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,9 @@ class SearchResult:
     history: tuple[dict[str, Any], ...]
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a search. Its folder is whole; the message, one line, says how to go on."""
-
-
 def search(
     space: str | Path,
-    data: str | Images | None = None,
+    data: str | Data | None = None,
     out: str | Path | None = None,
     *,
     order: int = 1,
@@ -61,7 +62,7 @@ def search(
 
     Args:
         space: the file.
-        data: images, or a name that `runtime.data.load` knows; None is what the profile says.
+        data: images, text, or a name that `runtime.data.load` knows; None is the profile's.
         out: a new folder for the run; None is the next `runs/<space>-<number>`.
         order: 1 or 2, with `hessian` for the second: see `BilevelStep`.
         seed: decides every random number. On a CPU the same seed gives the same alphas, bit for
@@ -74,19 +75,19 @@ def search(
     Raises:
         UserError: when the data, the device, the folder or the numbers stop the search.
         dsl.DartsError: when the file or an override is at fault.
-        Interrupted: on Ctrl-C; `resume` goes on from the last finished epoch.
+        runtime.Interrupted: on Ctrl-C; `resume` goes on from the last finished epoch.
     """
     target = choose_device(device)
     program = dsl.load(space)
     settings = compiler.settings(program, profile, **overrides)
-    images = data if isinstance(data, Images) else load(data or settings.data)
-    fitted = compiler.data_overrides(program, images.shape, len(images.classes))
-    request = Request(program, profile, overrides, dict(fitted), passes, order, hessian, seed)
-    with seeded(seed, target), _within_memory():
-        run = _Run(request, images, target)
+    loaded = load(data or settings.data) if data is None or isinstance(data, str) else data
+    decided = fitted(program, loaded)
+    request = Request(program, profile, overrides, decided, passes, order, hessian, seed)
+    with seeded(seed, target), within_memory():
+        run = _Run(request, loaded, target)
         folder = rundir.create(program.name, out)
         name = folder.write_space(program)
-        folder.write_settings(request.record(images, target.type, name))
+        folder.write_settings(request.record(loaded, target.type, name))
         folder.write_checkpoint(Checkpoint(0, run.state.tensors()))
         return run.finish(folder, 0, progress or Silent())
 
@@ -94,7 +95,7 @@ def search(
 def resume(
     folder: str | Path,
     *,
-    data: str | Images | None = None,
+    data: str | Data | None = None,
     device: str | None = None,
     progress: Reporter | None = None,
 ) -> SearchResult:
@@ -104,7 +105,7 @@ def resume(
 
     Args:
         folder: the run's folder; it holds the space and every setting.
-        data: the same images, where the run's own name for them no longer leads there.
+        data: the same data set, where the run's own name for it no longer leads there.
         device: another device than the run began with; the numbers then differ in rounding.
 
     Raises:
@@ -116,15 +117,15 @@ def resume(
     checkpoint = opened.read_checkpoint()
     try:
         request = Request.of_record(record, opened.path)
-        name, known = record["data"], record["images"]
+        name, known = record["data"], record["facts"]
         target = choose_device(device or record["device"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{opened.path / rundir.SETTINGS} is damaged: start a new run") from error
-    images = data if isinstance(data, Images) else load(data or name)
-    if facts(images) != known:
-        raise UserError(f"`{images.name}` is not the data set that {opened.path} began with")
-    with seeded(request.seed, target), _within_memory():
-        run = _Run(request, images, target)
+    loaded = load(data or name) if data is None or isinstance(data, str) else data
+    if loaded.facts() != known:
+        raise UserError(f"`{loaded.name}` is not the data set that {opened.path} began with")
+    with seeded(request.seed, target), within_memory():
+        run = _Run(request, loaded, target)
         run.state.restore(checkpoint.tensors)
         return run.finish(opened, checkpoint.epoch, progress or Silent())
 
@@ -132,11 +133,15 @@ def resume(
 class _Run:
     """A network, its optimisers and its data, and the loop over them."""
 
-    def __init__(self, request: Request, images: Images, device: torch.device) -> None:
+    def __init__(self, request: Request, data: Data, device: torch.device) -> None:
         self.request, self.device = request, device
         self.settings = s = request.settings
-        self.parts: Parts = split(images, s, request.seed, device)
-        self.net = request.build().to(device)
+        _check(s)
+        self.task = make_task(data, s, request.seed, device)
+        self.net = request.build()
+        initialise(self.net.model, s.init_uniform)
+        self.net.to(device)
+        _check_norms(self.net, s)
         if not list(self.net.arch_parameters()):
             raise UserError("this space decides nothing, so there is nothing to search")
         sgd = torch.optim.SGD(
@@ -147,15 +152,23 @@ class _Run:
         )
         self.state = State(self.net, sgd, adam, device)
         self.step = BilevelStep(
-            self.net, sgd, adam, order=request.order, hessian=request.hessian, clip=s.clip
+            self.net,
+            sgd,
+            adam,
+            order=request.order,
+            clip=s.clip,
+            clip_virtual=s.clip_virtual,
+            hessian=request.hessian,
+            loss=self.task.loss,
+            penalty=Penalties(self.net.model, s.slowness, s.activation).read,
         )
 
     def finish(self, folder: RunFolder, done: int, progress: Reporter) -> SearchResult:
         """The epochs that are left after `done`, then the final model."""
         history = folder.metrics_until(done)
-        epochs, steps = self.settings.epochs, self.parts.train.batches
-        progress.started(str(folder.path), epochs, done + 1, steps)
-        with _stopping(folder, progress):
+        epochs = self.settings.epochs
+        progress.started(str(folder.path), epochs, done + 1, self.task.steps)
+        with stopping(folder, progress):
             for epoch in range(done + 1, epochs + 1):
                 history.append(self._epoch(epoch, folder, progress))
                 progress.epoch(history[-1])
@@ -182,19 +195,17 @@ class _Run:
     def _epoch(self, epoch: int, folder: RunFolder, progress: Reporter) -> dict[str, Any]:
         """One epoch, counted from 1, and what it leaves in the folder."""
         begun = time.monotonic()
-        lr = cosine(self.settings, epoch - 1)
-        self.state.weight_optimiser.param_groups[0]["lr"] = lr
-        means = self._optimise(epoch, progress)
-        tested = evaluate(self.net, self.parts.test)
-        self._require_finite(tested, epoch)
+        lr = learning_rate(self.settings, epoch - 1)
+        means = self._optimise(epoch, lr, progress)
+        measured = self.task.measure(self.net)
+        self._require_finite(measured.values(), epoch)
         derived = self.net.derive()
         line = {
             "epoch": epoch,
             "epochs": self.settings.epochs,
             "lr": lr,
             **means,
-            "test_loss": tested[0],
-            "test_accuracy": tested[1],
+            **measured,
             "seconds": time.monotonic() - begun,
             "skips": sum(n for label, n in derived.genotype.counts().items() if "skip" in label),
             "genotype": str(derived.genotype),
@@ -206,20 +217,13 @@ class _Run:
         folder.write_checkpoint(Checkpoint(epoch, self.state.tensors()))
         return line
 
-    def _optimise(self, epoch: int, progress: Reporter) -> dict[str, float]:
-        """Alternates steps of the alphas and of the weights over one pass of the training half.
-
-        The validation half is gone through at its own pace, across epochs.
-        """
+    def _optimise(self, epoch: int, lr: float, progress: Reporter) -> dict[str, float]:
+        """Alternates steps of the alphas and of the weights over one pass of the training data."""
         self.net.train()
-        train, valid = self.parts.train, self.parts.valid
-        first = (epoch - 1) * train.batches
-        batches = zip(train.from_step(first), valid.from_step(first), strict=True)
-        means = Means(self.device, train.batch_size)
-        for _ in range(train.batches):
-            means.add(self.step(*next(batches)))
-            losses = self._read(means, epoch) if progress.due() else None
-            progress.step(losses)
+        means = Means(self.device)
+        for losses in self.task.epoch(epoch, lr, self.step):
+            means.add(losses)
+            progress.step(self._read(means, epoch) if progress.due() else None)
         return self._read(means, epoch)
 
     def _read(self, means: Means, epoch: int) -> dict[str, float]:
@@ -237,33 +241,22 @@ class _Run:
             )
 
 
-def cosine(settings: Settings, done: int) -> float:
-    """The learning rate after `done` epochs: from `lr` down half a cosine towards `lr_end`."""
-    share = (1 + math.cos(math.pi * done / settings.epochs)) / 2
-    return settings.lr_end + (settings.lr - settings.lr_end) * share
-
-
-@contextmanager
-def _stopping(folder: RunFolder, progress: Reporter) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise Interrupted(
-            f"stopped: `--resume {folder.path}` goes on from the last finished epoch"
-        ) from error
-    finally:
-        progress.stopped()
-
-
-@contextmanager
-def _within_memory() -> Iterator[None]:
-    """What does not fit into memory as one line; torch tells it in several ways."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        words = ("allocate memory", "out of memory", "Storage size calculation overflowed")
-        if isinstance(error, RuntimeError) and not any(word in str(error) for word in words):
-            raise
+def _check_norms(net: nn.Module, settings: Settings) -> None:
+    norms = any(isinstance(module, nn.BatchNorm1d) for module in net.modules())
+    if norms and settings.batch == 1:
         raise UserError(
-            "this takes more memory than there is: use a smaller `batch` or a narrower network"
-        ) from error
+            "this network norms vectors over the batch, and `batch` is 1: use 2 or more"
+        )
+
+
+def _check(settings: Settings) -> None:
+    if settings.accumulate != 1:
+        raise UserError(
+            f"a search computes a batch in one piece, not in {settings.accumulate}: leave "
+            f"`accumulate` at 1 and use a smaller `batch`"
+        )
+    if settings.optimiser != "sgd":
+        raise UserError(
+            f"a search trains the weights by `sgd`, not by `{settings.optimiser}`: set `optimiser` "
+            f"to `sgd`"
+        )

@@ -10,30 +10,50 @@ from torch import Tensor, nn
 
 from runtime.batches import EvaluationImages
 from runtime.bilevel import StepLosses
+from runtime.language_model import perplexity
+from runtime.objective import Outcome
 
 
 class Means:
-    """Mean losses and accuracies of the steps so far, kept on the device until they are read."""
+    """Means over the predictions of the steps so far, kept on the device until they are read.
 
-    def __init__(self, device: torch.device, batch_size: int) -> None:
-        self._sums = torch.zeros(4, device=device)
-        self._steps, self._batch_size = 0, batch_size
+    Beside the losses there are accuracies where the steps count right predictions, and else the
+    perplexities of the mean losses.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._parts = {part: Mean(device) for part in ("train", "valid")}
 
     def add(self, step: StepLosses) -> None:
-        new = [step.train, step.train_correct, step.valid, step.valid_correct]
-        self._sums += torch.stack([value.float() for value in new])
-        self._steps += 1
+        self._parts["train"].add(step.training)
+        self._parts["valid"].add(step.validation)
 
     def read(self) -> dict[str, float]:
         """Waits for the device. Accuracies are from 0 to 1."""
-        train, train_correct, valid, valid_correct = self._sums.tolist()
-        images = self._steps * self._batch_size
         return {
-            "train_loss": train / self._steps,
-            "train_accuracy": train_correct / images,
-            "valid_loss": valid / self._steps,
-            "valid_accuracy": valid_correct / images,
+            f"{part}_{name}": value
+            for part, mean in self._parts.items()
+            for name, value in mean.read().items()
         }
+
+
+class Mean:
+    """The mean loss per prediction, and how many predictions were right where that is counted."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(2, dtype=torch.float64, device=device)
+        self._size, self._counted = 0, False
+
+    def add(self, outcome: Outcome) -> None:
+        self._counted = outcome.correct is not None
+        correct = torch.zeros_like(outcome.loss) if outcome.correct is None else outcome.correct
+        self._sums += torch.stack([outcome.loss.double() * outcome.size, correct.double()])
+        self._size += outcome.size
+
+    def read(self) -> dict[str, float]:
+        loss, right = (total / self._size for total in self._sums.tolist())
+        second = {"accuracy": right} if self._counted else {"perplexity": perplexity(loss)}
+        return {"loss": loss, **second}
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,14 +12,16 @@ import compiler
 import dsl
 from dsl.settings import Settings
 from dsl.space import Space
-from runtime.bilevel import Hessian
-from runtime.data import Images
+from runtime.task import Data
+from runtime.unrolled import Hessian
 from runtime.version import version
+
+JOB = "search"  # what `settings.json` says of such a run
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run was asked for: with its images, all that its numbers depend on."""
+    """What a run was asked for: with its data, all that its numbers depend on."""
 
     space: Space
     profile: str | None
@@ -61,9 +62,10 @@ class Request:
     def _all(self) -> dict[str, Any]:
         return {**self.overrides, **self.fitted}
 
-    def record(self, images: Images, device: str, space: str) -> dict[str, Any]:
+    def record(self, data: Data, device: str, space: str) -> dict[str, Any]:
         """What `settings.json` says; `space` is the name of the space's copy beside it."""
         return {
+            "job": JOB,
             "dartsc": version(),
             "torch": str(torch.__version__),
             "space": space,
@@ -71,8 +73,8 @@ class Request:
             "overrides": self.overrides,
             "fitted": self.fitted,
             "passes": self.passes,
-            "data": images.name,
-            "images": facts(images),
+            "data": data.name,
+            "facts": data.facts(),
             "order": self.order,
             "hessian": self.hessian,
             "seed": self.seed,
@@ -98,24 +100,6 @@ class Request:
             record["hessian"],
             record["seed"],
         )
-
-
-def facts(images: Images) -> dict[str, Any]:
-    """By what a run recognises its images."""
-    return {
-        "train": len(images.train),
-        "test": len(images.test),
-        "shape": list(images.shape),
-        "classes": list(images.classes),
-        "sha256": _fingerprint(images),
-    }
-
-
-def _fingerprint(images: Images) -> str:
-    digest = sha256()
-    for tensor in (images.train, images.train_labels, images.test, images.test_labels):
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """DARTS's bilevel loop written out by hand: an oracle that shares nothing with the runtime.
 
 SGD with momentum, Adam, the virtual step, the finite difference and the exact product are spelled
-out over explicit lists of tensors. A model is a pair of functions of (weights, alphas).
+out over explicit lists of tensors. A model is a pair of losses, functions of (weights, alphas,
+batch); the weight step may have a third one. `lr` may be set anew before each step.
 """
 
 import math
@@ -14,11 +15,13 @@ class ReferenceBilevel:
 
     def __init__(
         self, weights, alphas, train_loss, valid_loss, *, lr, momentum, decay, clip,
-        alpha_lr, betas, alpha_decay,
+        alpha_lr, betas, alpha_decay, weight_loss=None, clip_virtual=False,
     ):  # fmt: skip
         self.w = [w.clone() for w in weights]
         self.a = [a.clone() for a in alphas]
         self.train_loss, self.valid_loss = train_loss, valid_loss
+        self.weight_loss = weight_loss or train_loss
+        self.clip_virtual = clip_virtual
         self.lr, self.momentum, self.decay, self.clip = lr, momentum, decay, clip
         self.alpha_lr, self.betas, self.alpha_decay = alpha_lr, betas, alpha_decay
         self.buffer = [torch.zeros_like(w) for w in weights]
@@ -33,15 +36,21 @@ class ReferenceBilevel:
         else:
             valid_loss, alpha_gradient = self.second_order(train, valid, hessian, epsilon)
         self.adam(alpha_gradient)
-        train_loss, gradient = self.gradient(self.train_loss, train, self.w, self.a, "w")
-        norm = math.sqrt(sum(float((g * g).sum()) for g in gradient))
-        if norm > self.clip:
-            gradient = [g * (self.clip / (norm + 1e-6)) for g in gradient]
+        train_loss, gradient = self.gradient(self.weight_loss, train, self.w, self.a, "w")
+        gradient, _ = self.clipped(gradient)
         for i, g in enumerate(gradient):
             g = g + self.decay * self.w[i]
             self.buffer[i] = self.momentum * self.buffer[i] + g
             self.w[i] = self.w[i] - self.lr * self.buffer[i]
         return train_loss, valid_loss
+
+    def clipped(self, gradient):
+        """The gradient with a norm of at most `clip`, and by what it was multiplied."""
+        norm = math.sqrt(sum(float((g * g).sum()) for g in gradient))
+        if norm + 1e-6 <= self.clip:
+            return gradient, 1.0
+        factor = self.clip / (norm + 1e-6)
+        return [factor * g for g in gradient], factor
 
     @staticmethod
     def gradient(loss, batch, weights, alphas, by):
@@ -58,17 +67,22 @@ class ReferenceBilevel:
 
     def second_order(self, train, valid, hessian, epsilon):
         _, gradient = self.gradient(self.train_loss, train, self.w, self.a, "w")
+        factor = 1.0
+        if self.clip_virtual:
+            gradient, factor = self.clipped(gradient)
         virtual = [
             w - self.lr * (self.momentum * b + g + self.decay * w)
             for w, b, g in zip(self.w, self.buffer, gradient, strict=True)
         ]
         value, both = self.gradient(self.valid_loss, valid, virtual, self.a, "aw")
         direct, vector = both[: len(self.a)], both[len(self.a) :]
+        if self.clip_virtual:
+            vector, _ = self.clipped(vector)
         if hessian == "exact":
             product = self.exact(train, vector)
         else:
             product = self.finite(train, vector, epsilon)
-        return value, [d - self.lr * p for d, p in zip(direct, product, strict=True)]
+        return value, [d - self.lr * factor * p for d, p in zip(direct, product, strict=True)]
 
     def finite(self, train, vector, epsilon):
         distance = epsilon / math.sqrt(sum(float((v * v).sum()) for v in vector))

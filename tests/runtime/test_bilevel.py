@@ -8,6 +8,7 @@ from torch import nn
 from torch.func import functional_call
 
 from runtime.bilevel import BilevelStep, running_statistics_kept
+from runtime.objective import Outcome
 
 SGD = {"lr": 0.05, "momentum": 0.9, "weight_decay": 3e-3}
 ADAM = {"lr": 3e-3, "betas": (0.5, 0.999), "weight_decay": 1e-2}
@@ -60,17 +61,19 @@ def batches(count, dtype=torch.float64):
 
 
 @pytest.mark.parametrize(
-    "order, hessian, epsilon, clip",
+    "order, hessian, epsilon, clip, clip_virtual",
     [
-        (1, "finite_difference", 0.01, 5.0),
-        (1, "finite_difference", 0.01, 0.05),  # clips at every step
-        (2, "finite_difference", 0.01, 5.0),
-        (2, "finite_difference", 1e-6, 5.0),
-        (2, "exact", 0.01, 0.05),
+        (1, "finite_difference", 0.01, 5.0, False),
+        (1, "finite_difference", 0.01, 0.05, False),  # clips at every step
+        (2, "finite_difference", 0.01, 5.0, False),
+        (2, "finite_difference", 1e-6, 5.0, False),
+        (2, "finite_difference", 0.01, 0.05, True),
+        (2, "exact", 0.01, 0.05, False),
+        (2, "exact", 0.01, 0.05, True),
     ],
 )
-def test_steps_agree_with_the_loop_by_hand(order, hessian, epsilon, clip):
-    net, step = make(order, hessian, clip=clip, epsilon=epsilon)
+def test_steps_agree_with_the_loop_by_hand(order, hessian, epsilon, clip, clip_virtual):
+    net, step = make(order, hessian, clip=clip, epsilon=epsilon, clip_virtual=clip_virtual)
     names = [n for n, _ in net.named_parameters() if n.startswith("model")]
     alpha_names = [n for n, _ in net.named_parameters() if n.startswith("alphas")]
     parameters = dict(net.named_parameters())
@@ -89,12 +92,14 @@ def test_steps_agree_with_the_loop_by_hand(order, hessian, epsilon, clip):
         [parameters[n].detach() for n in alpha_names],
         loss, loss, lr=SGD["lr"], momentum=SGD["momentum"], decay=SGD["weight_decay"], clip=clip,
         alpha_lr=ADAM["lr"], betas=ADAM["betas"], alpha_decay=ADAM["weight_decay"],
+        clip_virtual=clip_virtual,
     )  # fmt: skip
     stream = batches(5)
     for train, valid in zip(stream, stream, strict=True):
         losses = step(train, valid)
         expected = reference.step(train, valid, order, hessian, epsilon)
-        assert (losses.train.item(), losses.valid.item()) == pytest.approx(expected, abs=1e-9)
+        found = losses.train.item(), losses.valid.item()
+        assert found == pytest.approx(expected, abs=1e-9)
     for name, value in zip(used + alpha_names, [*reference.w, *reference.a], strict=True):
         torch.testing.assert_close(parameters[name].detach(), value, rtol=0, atol=1e-8)
     for name, value in unused.items():
@@ -156,12 +161,44 @@ def test_both_sides_of_the_difference_see_the_same_dropout():
 
 
 def test_a_validation_loss_without_slope_gives_no_nan():
-    def flat(logits, labels):
-        return logits.sum() * 0
+    def flat(forward, batch):
+        return Outcome(forward(batch[0]).sum() * 0, len(batch[1]))
 
     net, step = make(2, loss=flat)
     step(*batches(1))
     assert all(a.isfinite().all() for a in net.arch_parameters())
+
+
+def test_a_clip_of_zero_clips_no_virtual_step():
+    def gradients(**options):
+        net, step = make(2, **options)
+        step._architecture_step(*batches(1))
+        return torch.cat([alpha.grad for alpha in net.arch_parameters()])
+
+    free = gradients(clip=0, clip_virtual=True)
+    assert torch.equal(free, gradients(clip=5.0, clip_virtual=False))
+    assert torch.equal(free, gradients(clip=1e9, clip_virtual=True))
+    assert not torch.equal(free, gradients(clip=0.05, clip_virtual=True))
+
+
+def test_a_penalty_is_minimised_by_the_weight_step_alone_and_not_reported():
+    calls = []
+
+    def penalty():
+        calls.append(None)
+        return 1e3 * net.model["linear"].bias.pow(2).sum()
+
+    net, step = make(2, clip=0, penalty=penalty)
+    plain, plain_step = make(2, clip=0)
+    train, valid = batches(1)
+    losses, plain_losses = step(train, valid), plain_step(train, valid)
+    assert len(calls) == 1
+    assert torch.equal(losses.train, plain_losses.train)
+    for alpha, other in zip(net.arch_parameters(), plain.arch_parameters(), strict=True):
+        assert torch.equal(alpha, other)
+    moved = net.model["linear"].bias.grad - plain.model["linear"].bias.grad
+    torch.manual_seed(0)
+    torch.testing.assert_close(moved, 2e3 * Mixed().double().model["linear"].bias.detach())
 
 
 class OnceOnly(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""Whole searches on the demo's data: their folder, their determinism, how they stop and go on."""
+"""Whole searches: their folder, their determinism, how they stop and go on."""
 
 import dataclasses
 import json
@@ -6,14 +6,16 @@ import json
 import pytest
 import torch
 import yaml
+from support import PROGRAMS
 
 import dsl
-from dsl.settings import Settings
-from runtime.bilevel_search import Interrupted, cosine, resume, search
+from runtime.bilevel_search import resume, search
 from runtime.data import Images, load
 from runtime.errors import UserError
+from runtime.guard import Interrupted
 from runtime.progress import Silent
 from runtime.rundir import Checkpoint, RunFolder
+from runtime.text import Text
 
 SPACE = "spaces/cifar_cell.darts"
 QUICK = {"profile": "demo", "device": "cpu", "subset": 64, "batch": 16, "N": 3, "C": 2}
@@ -193,6 +195,16 @@ def test_a_loss_that_is_not_finite_stops_the_search(tmp_path, digits):
         search(SPACE, digits, tmp_path / "run", epochs=1, lr=1e30, clip=0, **QUICK)
 
 
+def test_a_search_takes_no_setting_of_training(tmp_path, digits):
+    with pytest.raises(UserError, match="not in 2: leave `accumulate` at 1"):
+        search(SPACE, digits, tmp_path / "run", accumulate=2, **QUICK)
+    with pytest.raises(UserError, match="set `optimiser` to `sgd`"):
+        search(SPACE, digits, tmp_path / "run", optimiser="averaged_sgd", **QUICK)
+    with pytest.raises(UserError, match="set `slowness` to 0"):
+        search(SPACE, digits, tmp_path / "run", slowness=0.1, **QUICK)
+    assert not (tmp_path / "run").exists()
+
+
 def test_mistakes_leave_no_folder(tmp_path, digits, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for wrong in ({"batch": 500}, {"lrr": 1}, {"subset": 10**6}):
@@ -201,14 +213,6 @@ def test_mistakes_leave_no_folder(tmp_path, digits, monkeypatch):
     with pytest.raises(UserError, match="no data set"):
         search(SPACE, "digit5s", **QUICK)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_cosine_starts_at_lr_and_ends_near_lr_end():
-    settings = Settings(lr=0.025, lr_end=0.001, epochs=50)
-    rates = [cosine(settings, done) for done in range(51)]
-    assert rates[0] == 0.025 and rates[50] == pytest.approx(0.001)
-    assert rates[25] == pytest.approx(0.013)
-    assert rates == sorted(rates, reverse=True)
 
 
 def test_images_of_one_s_own_are_a_data_set(tmp_path):
@@ -220,3 +224,69 @@ def test_images_of_one_s_own_are_a_data_set(tmp_path):
     assert result.history[0]["test_accuracy"] * 16 == int(result.history[0]["test_accuracy"] * 16)
     with pytest.raises(UserError, match="there is no data set `mine`"):
         resume(tmp_path / "run")
+
+
+WORDS = {
+    "device": "cpu", "batch": 4, "evaluation_batch": 2, "bptt": 5, "bptt_halved": 0.3, "lr": 5.0,
+    "momentum": 0.0, "clip": 0.25, "alpha_lr": 3e-3, "init_uniform": 0.04, "slowness": 1e-3,
+    "H": 8, "drop": 0.1,
+}  # fmt: skip
+
+
+TEXT_SPACE = next(path for path in PROGRAMS if path.stem == "words")
+
+
+@pytest.fixture
+def text():
+    """A made text in which words follow each other by a rule."""
+    train, valid, test = (torch.arange(size) * 3 % 7 for size in (200, 100, 20))
+    return Text("made", train, valid, test, tuple("abcdefg"))
+
+
+def test_a_search_on_text_learns_and_says_so_in_perplexities(tmp_path, text):
+    options = WORDS | {"init_uniform": 0.5, "lr": 0.5, "momentum": 0.9, "clip": 1.0, "batch": 8}
+    result = search(TEXT_SPACE, text, tmp_path / "run", epochs=6, **options)
+    assert list(result.history[0]) == [
+        "epoch", "epochs", "lr", "train_loss", "train_perplexity", "valid_loss",
+        "valid_perplexity", "evaluation_loss", "evaluation_perplexity", "seconds", "skips",
+        "genotype",
+    ]  # fmt: skip
+    first, last = result.history[0], result.history[-1]
+    assert first["evaluation_perplexity"] > 5  # of seven words
+    assert last["evaluation_perplexity"] < 3
+    settings = json.loads((result.folder / "settings.json").read_text())
+    assert settings["data"] == "made" and settings["facts"] == text.facts()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("steps", [3, 20])  # in the first epoch and in the second
+def test_a_search_on_text_goes_on_after_an_interrupt(tmp_path, text, order, steps):
+    options = {**WORDS, "epochs": 3, "order": order, "clip_virtual": order == 2}
+    whole = search(TEXT_SPACE, text, tmp_path / "whole", **options)
+    with pytest.raises(Interrupted):
+        search(TEXT_SPACE, text, tmp_path / "cut", progress=StopAt(steps), **options)
+    assert RunFolder(tmp_path / "cut").read_checkpoint().epoch == (0 if steps == 3 else 1)
+    again = resume(tmp_path / "cut", data=text)
+    assert same(whole.folder, tmp_path / "cut")
+    assert timeless(whole.history) == timeless(again.history)
+
+
+def test_resuming_refuses_another_text(tmp_path, text, digits):
+    search(TEXT_SPACE, text, tmp_path / "run", epochs=1, **WORDS)
+    for other in (dataclasses.replace(text, valid=text.valid.flip(0)), digits):
+        with pytest.raises(UserError, match="not the data set"):
+            resume(tmp_path / "run", data=other)
+
+
+def test_weights_start_within_the_bound_that_was_asked_for(tmp_path, text):
+    search(TEXT_SPACE, text, tmp_path / "run", epochs=1, **WORDS | {"lr": 0.0, "alpha_lr": 0.0})
+    start = {n: t for n, t in tensors(tmp_path / "run").items() if n.startswith("net.model")}
+    matrices = [t for t in start.values() if t.ndim == 2]
+    assert 0.035 < max(t.abs().max().item() for t in matrices) <= 0.04
+    assert torch.equal(start["net.model.linear_1.weight"], start["net.model.table.weight"])
+
+
+def test_a_text_too_short_leaves_no_folder(tmp_path, text):
+    with pytest.raises(UserError, match="too short for 500 streams"):
+        search(TEXT_SPACE, text, tmp_path / "run", **WORDS | {"batch": 500})
+    assert not (tmp_path / "run").exists()

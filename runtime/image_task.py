@@ -1,0 +1,38 @@
+"""The search on images: one half of the training images for the weights, one for the alphas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from dsl.settings import Settings
+from runtime.batches import split
+from runtime.bilevel import BilevelStep, StepLosses, classification
+from runtime.data import Images
+from runtime.measure import evaluate
+
+
+class ImageTask:
+    """Classification. Raises a UserError when there are too few images for a batch."""
+
+    loss = staticmethod(classification)
+
+    def __init__(self, images: Images, settings: Settings, seed: int, device: torch.device) -> None:
+        self.parts = split(images, settings, seed, device)
+        self.steps = self.parts.train.batches
+
+    def epoch(self, number: int, lr: float, step: BilevelStep) -> Iterator[StepLosses]:
+        """One pass of the training half; the validation half has its own pace, across epochs."""
+        train, valid = self.parts.train, self.parts.valid
+        step.set_lr(lr)
+        first = (number - 1) * train.batches
+        batches = zip(train.from_step(first), valid.from_step(first), strict=True)
+        for _ in range(train.batches):
+            yield step(*next(batches))
+
+    def measure(self, net: nn.Module) -> dict[str, float]:
+        """Loss and accuracy (0 to 1) on the images to test on, in evaluation mode."""
+        loss, accuracy = evaluate(net, self.parts.test)
+        return {"test_loss": loss, "test_accuracy": accuracy}

@@ -1,0 +1,62 @@
+"""What a search does for one kind of data; the loop around it is the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+import compiler
+from dsl.settings import Settings
+from dsl.space import Space
+from runtime.bilevel import BilevelStep, StepLosses
+from runtime.data import Images
+from runtime.image_task import ImageTask
+from runtime.objective import Loss
+from runtime.text import Text
+from runtime.text_task import TextTask
+
+Data = Images | Text
+
+
+class Task(Protocol):
+    """The data of a search, on the device, and the way through them."""
+
+    steps: int  # in the first epoch; where their lengths are drawn, others have about as many
+
+    @property
+    def loss(self) -> Loss:
+        """What a step makes of a batch."""
+
+    def epoch(self, number: int, lr: float, step: BilevelStep) -> Iterator[StepLosses]:
+        """The steps of epoch `number`, counted from 1, each taken when it is asked for.
+
+        They are a function of the seed and `number`. `lr` is the epoch's learning rate.
+        """
+
+    def measure(self, net: nn.Module) -> dict[str, float]:
+        """What the network does after an epoch, for the epoch's line of metrics."""
+
+
+def make_task(data: Data, settings: Settings, seed: int, device: torch.device) -> Task:
+    """The task that goes with a kind of data.
+
+    Raises:
+        UserError: when there are less data than a batch takes.
+    """
+    if isinstance(data, Text):
+        return TextTask(data, settings, seed, device)
+    return ImageTask(data, settings, seed, device)
+
+
+def fitted(space: Space, data: Data) -> dict[str, Any]:
+    """The network parameters that the data decide: channels, classes, or number of words.
+
+    Raises:
+        dsl.DartsError: when the network does not read this kind of data.
+    """
+    if isinstance(data, Text):
+        return dict(compiler.word_overrides(space, len(data.words)))
+    return dict(compiler.data_overrides(space, data.shape, len(data.classes)))
