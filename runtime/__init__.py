@@ -1,4 +1,5 @@
-"""The runtime: bilevel search over what the compiler builds. Names are imported when first used."""
+"""The runtime: search and training of what the compiler builds. Names are imported when first
+used."""
 
 from __future__ import annotations
 
@@ -7,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime.bilevel import BilevelStep, StepLosses
-    from runtime.bilevel_search import Interrupted, SearchResult, resume, search
+    from runtime.bilevel_search import SearchResult, search
     from runtime.data import Images, load
     from runtime.errors import UserError
+    from runtime.guard import Interrupted
+    from runtime.jobs import resume
+    from runtime.text import Text
+    from runtime.training import TrainingResult, train
 
 __all__ = [
     "BilevelStep",
@@ -17,17 +22,24 @@ __all__ = [
     "Interrupted",
     "SearchResult",
     "StepLosses",
+    "Text",
+    "TrainingResult",
     "UserError",
     "load",
     "resume",
     "search",
+    "train",
 ]
 
 _PLACES = {
     "bilevel": ("BilevelStep", "StepLosses"),
     "data": ("Images", "load"),
     "errors": ("UserError",),
-    "bilevel_search": ("Interrupted", "SearchResult", "resume", "search"),
+    "bilevel_search": ("SearchResult", "search"),
+    "guard": ("Interrupted",),
+    "jobs": ("resume",),
+    "text": ("Text",),
+    "training": ("TrainingResult", "train"),
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dsl.space import Space
     from runtime.bilevel import Hessian
     from runtime.bilevel_search import SearchResult
+    from runtime.training import TrainingResult
 
 USERS_FAULT, OUR_FAULT, STOPPED = 1, 2, 130
 DEMO = "demo"
@@ -69,21 +70,28 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.command(help="Check a search space, search it, or write a final model of it.")
+@app.command(help="Check a search space, search it, or write or train a final model of it.")
 def dartsc(
     file: Annotated[Path | None, typer.Argument(help="a .darts file", show_default=False)] = None,
     check: Annotated[bool, typer.Option("--check", help="check the file and say no more")] = False,
     search: Annotated[bool, typer.Option("--search", help="search the space")] = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="train the final model of --genotype on a text")
+    ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="the profile `demo`")] = False,
     profile: Annotated[str | None, typer.Option(help="another profile of the file")] = None,
     data: Annotated[
-        str | None, typer.Option(help="cifar10, digits, or images:DIR with train/ and test/")
+        str | None,
+        typer.Option(
+            help="cifar10, digits, or images:DIR with train/ and test/; for words topics, or "
+            "text:DIR with train.txt, valid.txt and test.txt"
+        ),
     ] = None,
     order: Annotated[int, typer.Option(min=1, max=2, help="2 unrolls one step of weights")] = 1,
     hessian: Annotated[
         str, typer.Option(help="finite_difference or exact, for --order 2")
     ] = "finite_difference",
-    epochs: Annotated[int | None, typer.Option(min=1, help="epochs to search for")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="epochs to search or train for")] = None,
     seed: Annotated[int, typer.Option(help="decides all random numbers")] = 0,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
     out: Annotated[Path | None, typer.Option(help="the folder of the run")] = None,
@@ -105,7 +113,8 @@ def dartsc(
     if demo and profile not in (None, DEMO):
         raise UserError("--demo is a profile of its own: leave out --profile")
     profile = DEMO if demo else profile
-    wanted = [n for n, on in (("--check", check), ("--search", search), ("--emit", emit)) if on]
+    jobs = {"--check": check, "--search": search, "--train": train, "--emit": emit}
+    wanted = [name for name, on in jobs.items() if on]
     if len(wanted) > 1 or (dump and wanted):
         raise UserError(f"{' and '.join([*wanted, *(['--dump'] if dump else [])])}: one at a time")
     if resume is not None:
@@ -118,11 +127,16 @@ def dartsc(
     pipeline(passes)
     if file is None:
         raise UserError("which file? `dartsc spaces/cifar_cell.darts`, or --help")
-    if (emit is None) != (genotype is None) and not dump:
-        raise UserError("--emit and --genotype go together: --genotype g.yaml --emit model.py")
+    if (train or emit is not None) != (genotype is not None) and not dump:
+        raise UserError(
+            "--genotype goes with --emit or --train: --genotype g.yaml --emit model.py, or "
+            "--genotype g.yaml --train"
+        )
     space = _load(file)
     if search:
         _search(space, file, data, out, order, hessian, seed, device, profile, passes, overrides)
+    elif train:
+        _train(space, file, genotype, data, out, seed, device, profile, overrides)
     elif emit is not None:
         _emit(space, genotype, emit, profile, overrides)
     elif dump is not None:
@@ -190,6 +204,39 @@ def _search(
         _report(result)
 
 
+def _train(
+    space: Space,
+    file: Path,
+    genotype: Path | None,
+    data: str | None,
+    out: Path | None,
+    seed: int,
+    device: str | None,
+    profile: str | None,
+    overrides: dict[str, Value],
+) -> None:
+    from compiler.describe import check
+    from runtime.progress import Terminal
+
+    assert genotype is not None
+    check(space)
+    import runtime
+
+    with _stopping():
+        result = runtime.train(
+            file,
+            genotype,
+            data,
+            out,
+            seed=seed,
+            device=device or "auto",
+            profile=profile,
+            progress=Terminal(),
+            **overrides,
+        )
+        _report(result)
+
+
 def _resume(folder: Path, data: str | None, device: str | None) -> None:
     import runtime
     from runtime.progress import Terminal
@@ -208,9 +255,19 @@ def _stopping() -> Iterator[None]:
         raise typer.Exit(STOPPED) from None
 
 
-def _report(result: SearchResult) -> None:
+def _report(result: SearchResult | TrainingResult) -> None:
+    from runtime.training import TrainingResult
+
     files = ["genotype.yaml", "metrics.jsonl", *(["model.py"] if result.model else [])]
-    print(f"{result.genotype}\n{result.folder}: {', '.join(files)}")
+    if isinstance(result, TrainingResult):
+        files += ["model.safetensors", "result.json"]
+        print(
+            f"test perplexity {result.test_perplexity:.2f}, valid {result.valid_perplexity:.2f} "
+            f"after epoch {result.best_epoch}; {result.parameters:,} parameters"
+        )
+    else:
+        print(result.genotype)
+    print(f"{result.folder}: {', '.join(files)}")
 
 
 def _emit(

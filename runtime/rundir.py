@@ -8,6 +8,11 @@
     genotype.yaml             the architecture after the last finished epoch, with its audit
     model.py                  the final model, once the search is over
 
+Where a final model is trained, `genotype.yaml` and `model.py` are there from the start, and with
+
+    model.safetensors         the weights with the least validation loss so far
+    result.json               what they are worth on the test text, once the training is over
+
 Every file is whole at any moment, for it is written beside its place and then moved there; the
 metrics, which grow line by line, are cut back to the checkpoint when a run resumes.
 """
@@ -32,8 +37,9 @@ from dsl import files
 from dsl.space import Space
 from runtime.errors import UserError
 
-FORMAT = 1  # of settings.json and checkpoint.json; another number is another program's folder
+FORMAT = 1  # of every JSON file; another number is another program's folder
 SETTINGS, METRICS, CHECKPOINT = "settings.json", "metrics.jsonl", "checkpoint.json"
+WEIGHTS, RESULT = "model.safetensors", "result.json"
 _TENSORS = re.compile(r"checkpoint-\d{6}\.safetensors")
 
 
@@ -59,13 +65,29 @@ class RunFolder:
     def model(self) -> Path:
         return self.path / "model.py"
 
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
+
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        text = json.dumps({"format": FORMAT, **settings}, indent=2, ensure_ascii=False)
-        with disk_faults():
-            write_text(self.path / SETTINGS, text + "\n")
+        self._write_json(SETTINGS, settings)
 
     def read_settings(self) -> dict[str, Any]:
         return self._read_json(SETTINGS)
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        self._write_json(RESULT, result)
+
+    def write_weights(self, tensors: dict[str, Tensor]) -> None:
+        """Tensors on the host by their names in the state dict, none of them sharing memory."""
+        with disk_faults():
+            _save_tensors(tensors, self.weights)
+
+    def read_weights(self) -> dict[str, Tensor]:
+        try:
+            return load_file(self.weights)
+        except (OSError, SafetensorError) as error:
+            raise self._damaged(WEIGHTS) from error
 
     def write_space(self, space: Space) -> str:
         """Copies the program's files but shipped ones that it imports; returns the space's name.
@@ -128,6 +150,11 @@ class RunFolder:
             return Checkpoint(epoch, load_file(self.path / name))
         except (OSError, SafetensorError) as error:
             raise self._damaged(name) from error
+
+    def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        text = json.dumps({"format": FORMAT, **value}, indent=2, ensure_ascii=False)
+        with disk_faults():
+            write_text(self.path / name, text + "\n")
 
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name

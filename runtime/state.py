@@ -1,4 +1,4 @@
-"""All that changes during a search, as named tensors: what a checkpoint holds."""
+"""All that changes during a run, as named tensors: what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from runtime.seeds import stream_seed
 
 @dataclass(frozen=True)
 class State:
-    """The network (weights, alphas, running statistics), both optimisers and torch's own random
-    numbers. The batches need no state: they are functions of the seed and the step."""
+    """The network (weights, alphas, running statistics), its optimisers and torch's own random
+    numbers. The batches need no state: they are functions of the seed and the step. Training a
+    final model has no alphas, and None for their optimiser."""
 
     net: nn.Module
     weight_optimiser: torch.optim.Optimizer
-    alpha_optimiser: torch.optim.Optimizer
+    alpha_optimiser: torch.optim.Optimizer | None
     device: torch.device
 
     @property
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"weights": self.weight_optimiser, "alphas": self.alpha_optimiser}
+        found = {"weights": self.weight_optimiser}
+        if self.alpha_optimiser is not None:
+            found["alphas"] = self.alpha_optimiser
+        return found
 
     def tensors(self) -> dict[str, Tensor]:
         """Copies on the host: `net.<name>`, `weights.<parameter>.<key>`, `alphas.…`, `random.…`."""
@@ -38,13 +42,7 @@ class State:
         found["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             found["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        # Copies, because safetensors refuses tensors that share their memory.
-        return {
-            name: torch.empty_like(
-                tensor, device="cpu", memory_format=torch.contiguous_format
-            ).copy_(tensor)
-            for name, tensor in found.items()
-        }
+        return host_copies(found)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Puts back what `tensors` gave.
@@ -53,9 +51,9 @@ class State:
             UserError: when they are another network's.
         """
         try:
-            self.net.load_state_dict(_under("net.", tensors))
+            self.net.load_state_dict(under("net.", tensors))
             for prefix, optimiser in self._optimisers.items():
-                self._restore_optimiser(optimiser, _under(f"{prefix}.", tensors))
+                self._restore_optimiser(optimiser, under(f"{prefix}.", tensors))
             torch.set_rng_state(tensors["random.cpu"])
             if self.device.type == "cuda" and "random.cuda" in tensors:
                 torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
@@ -88,7 +86,18 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def host_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous copies on the host, each with memory of its own, as safetensors demands."""
+    return {
+        name: torch.empty_like(tensor, device="cpu", memory_format=torch.contiguous_format).copy_(
+            tensor
+        )
+        for name, tensor in tensors.items()
+    }
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with `prefix`, without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()

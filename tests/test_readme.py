@@ -15,7 +15,13 @@ from runtime import cli
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [README, *(p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").glob("*.md")))]
-SMALL = ["--epochs", "1", "--set", "C=2", "--set", "N=3", "--set", "subset=8", "--set", "batch=4"]
+SMALL = {
+    "cifar_cell": ["C=2", "N=3", "subset=8", "batch=4"],
+    "rnn_cell": ["H=2", "subset=160", "batch=8", "bptt=9", "evaluation_batch=20"],
+}
+
+
+ALL = [f"spaces/{name}.darts" for name in SMALL]
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -28,8 +34,18 @@ def commands() -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith("dartsc ")]
 
 
-def is_search(command: list[str]) -> bool:
-    return "--search" in command or "--resume" in command
+def is_run(command: list[str]) -> bool:
+    return bool({"--search", "--train", "--resume"} & set(command))
+
+
+def small(command: list[str]) -> list[str]:
+    """A run in a small size, with data and a device that every machine has."""
+    others = {"images:DIR": "digits", "text:DIR": "text:text", "cuda": "cpu"}
+    words = [others.get(word, word) for word in command]
+    name = Path(command[0]).stem
+    given = "--data" in command or name == "rnn_cell"
+    sizes = [word for size in SMALL[name] for word in ("--set", size)]
+    return [*words, *([] if given else ["--data", "digits"]), "--epochs", "1", *sizes]
 
 
 @pytest.fixture
@@ -41,6 +57,13 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pairs = "('skip_connect', 0), ('sep_conv_3x3', 1), " * 4
     kinds = ", ".join(f"{k}=[{pairs}], {k}_concat=range(2, 6)" for k in ("normal", "reduce"))
     (run / "genotype.yaml").write_text(f"Genotype({kinds})")
+    run = tmp_path / "runs" / "rnn_cell-1"
+    run.mkdir()
+    pairs = "('relu', 0), ('tanh', 1), " + "('sigmoid', 2), " * 6
+    (run / "genotype.yaml").write_text(f"Genotype(recurrent=[{pairs}], concat=range(1, 9))")
+    (tmp_path / "text").mkdir()
+    for part in ("train", "valid", "test"):
+        (tmp_path / "text" / f"{part}.txt").write_text("a rose is a rose\n" * 40)
     return tmp_path
 
 
@@ -60,18 +83,18 @@ def test_python(empty_folder: Path) -> None:
     assert (empty_folder / "first_run" / "model.py").exists()
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if not is_search(c)], ids=" ".join)
+@pytest.mark.parametrize("command", [c for c in commands() if not is_run(c)], ids=" ".join)
 def test_command(command: list[str], empty_folder: Path) -> None:
     assert cli.run(command) == 0
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if "--search" in c], ids=" ".join)
-def test_search(command: list[str], empty_folder: Path) -> None:
-    """In a small size, and with data and device that every machine has; then gone on with."""
-    words = [{"images:DIR": "digits", "cuda": "cpu"}.get(word, word) for word in command]
-    data = [] if "--data" in command else ["--data", "digits"]
-    assert cli.run([*words, *data, *SMALL]) == 0
-    assert cli.run(["--resume", "runs/cifar_cell-2"]) == 0
+@pytest.mark.parametrize(
+    "command", [c for c in commands() if c[0] in ALL and is_run(c)], ids=" ".join
+)
+def test_run(command: list[str], empty_folder: Path) -> None:
+    """In a small size; then gone on with."""
+    assert cli.run(small(command)) == 0
+    assert cli.run(["--resume", f"runs/{Path(command[0]).stem}-2"]) == 0
 
 
 def test_options_exist() -> None:
