@@ -7,11 +7,11 @@ file's faults of size come out, each reported at the innermost place in the file
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from compiler import layers
+from compiler import joins, layers
 from compiler.expr import Expr, InexactDivision, Plain, evaluate, show
+from compiler.facts import Facts, Instance, Made, OpenSize, Sizes
 from compiler.ir import (
     Arguments,
     Call,
@@ -29,69 +29,18 @@ from compiler.ir import (
     Select,
     Step,
     Tap,
-    channel_axis,
 )
+from compiler.joins import Misfit
 from compiler.layers import dimensions
 from compiler.program import Program
 from dsl.diagnostics import Collector, DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import NOTHING
 
-Sizes = tuple[int, ...]
-
-
-class Made(NamedTuple):
-    """What something shared reads, how many weights it has, and where it was used first."""
-
-    shape: Sizes
-    weights: int
-    span: Span | None
-
-
-class OpenSize(int):
-    """A length tried for a size that stays open until the network runs; shown by its name."""
-
-    name: str
-
-    def __new__(cls, length: int, name: str) -> OpenSize:
-        made = super().__new__(cls, length)
-        made.name = name
-        return made
-
-    def __str__(self) -> str:
-        return self.name
-
-
 MOST_STEPS = 10_000
 MOST_STEPS_IN_ALL = 100_000
 LENGTHS = (48, 96)
 """Lengths tried for a size that stays open until the network runs."""
-
-
-@dataclass
-class Instance:
-    """What walking a region with numbers gave."""
-
-    shapes: dict[int, Sizes | None]
-    output: Sizes | None
-    weights: int
-    shared: dict[str, Made] = field(default_factory=dict)
-    """In a branch, what it shares with the region around it."""
-
-
-@dataclass
-class Facts:
-    """What holds in a whole program."""
-
-    weights: int
-    """How many trained numbers there are, auxiliary heads left out."""
-    output: Sizes | None
-    inexact: set[Expr]
-    """Divisions that are rounded up somewhere."""
-    uses: dict[str, set[tuple[tuple[str, Any], ...]]] = field(default_factory=dict)
-    """By region name, the values its symbols take."""
-    weighed: list[tuple[Span | None, int]] = field(default_factory=list)
-    """Every layer with its weights, in the order of the program."""
 
 
 def instantiate(program: Program) -> Facts:
@@ -189,6 +138,9 @@ class _Walker:
                 weights += more * (number not in heads)
             except DartsError as error:
                 self.collector.extend(error)
+            except Misfit as misfit:
+                found_fault = self.fault(misfit.code, misfit.message, node.span, misfit.help)
+                self.collector.extend(found_fault)
             else:
                 self.agree(node, env, found[number])
         if region.states is not None:
@@ -272,16 +224,17 @@ class _Walker:
             case Layer():
                 return self.layer(node, env, operands[0])
             case Join():
-                return self.join(node, operands), 0
+                return joins.joined(node.how, operands), 0
             case Call():
                 inner = self.called(node.region, node.arguments, env, operands, node)
                 return inner.output, inner.weights
             case Scan():
                 return self.scan(node, env, operands)
             case Elementwise():
-                return self.elementwise(node, env, operands), 0
+                number = None if node.number is None else self.value(node.number, env, node)
+                return joins.reckoned(node, number, operands), 0
             case Part():
-                return self.part(node, operands[0]), 0
+                return joins.part(operands[0], node.count), 0
             case Inline():
                 inner = self.entered(node.region, env, operands, node.span)
                 return inner.output, inner.weights
@@ -315,26 +268,12 @@ class _Walker:
         if node.layer == "embedding" and node.shared:
             self.tables[node.shared] = arguments["n"], arguments["d"]
         if arguments.get("tied", NOTHING) != NOTHING:
-            self.check_tied(arguments["tied"], (arguments["out"], shape[-1]), node.span)
+            matrix = arguments["out"], shape[-1]
+            joins.check_tied(arguments["tied"], matrix, self.tables)
         out = layers.out_shape(node.layer, shape, arguments)
         weights = layers.weights(node.layer, shape, arguments)
         self.weighed.append((node.span, weights))
         return out, weights
-
-    def check_tied(self, table: str, matrix: Sizes, span: Span | None) -> None:
-        """What is tied to a table has a matrix of the same sizes, which was made before it."""
-        if table not in self.tables:
-            message = f"nothing flows into `{table}` before this is tied to it"
-            raise self.fault("E0503", message, span, f"`word -> {table}` first")
-        if self.tables[table] != matrix:
-            (rows, width), (out, reads) = self.tables[table], matrix
-            raise self.fault(
-                "E0503",
-                f"`{table}` has {rows} rows of {width} numbers, what is tied to it makes {out} "
-                f"numbers of {reads}",
-                span,
-                f"`linear({rows}, tied: {table})` on values of width {width}",
-            )
 
     def scan(self, node: Scan, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
         length = operands[0][0]
@@ -348,61 +287,6 @@ class _Walker:
         steps = [*(operand[1:] for operand in operands), *states]
         inner = self.called(node.region, node.arguments, env, steps, node)
         return inner.output and (length, *inner.output), inner.weights
-
-    def elementwise(self, node: Elementwise, env: dict[str, Plain], operands: list[Sizes]) -> Sizes:
-        """Shapes are equal, or one is that of the other's channels (or steps) and broadcast."""
-        number = None if node.number is None else self.value(node.number, env, node)
-        if isinstance(number, bool | str):
-            shown = {True: "yes", False: "no"}[number] if isinstance(number, bool) else number
-            message = f"`{node.operator}` needs values or numbers, this is `{shown}`"
-            raise self.fault("E0401", message, node.span)
-        if node.operator == "/" and number == 0 and not node.swapped:
-            raise self.fault("E0504", "this divides by zero", node.span)
-        few, many = sorted((operands[0], operands[-1]), key=len)
-        axis = channel_axis(len(many))
-        if (few != many and (len(few), len(many)) not in ((1, 2), (1, 3))) or (
-            few != many and few[0] != many[axis]
-        ):
-            raise self.fault(
-                "E0501",
-                f"`{node.operator}` of values of different shape: {dimensions(operands[0])} and "
-                f"{dimensions(operands[-1])}",
-                node.span,
-                _advice(few, many)
-                if len(few) == len(many)
-                else "a vector goes with an image, or a sequence, of its width",
-            )
-        return many
-
-    def part(self, node: Part, shape: Sizes) -> Sizes:
-        axis = channel_axis(len(shape))
-        if shape[axis] % node.count:
-            raise self.fault(
-                "E0504",
-                f"{shape[axis]} channels cannot be split in {node.count}",
-                node.span,
-                f"a width that {node.count} divides",
-            )
-        return (*shape[:axis], shape[axis] // node.count, *shape[axis + 1 :])
-
-    def join(self, node: Join, operands: list[Sizes]) -> Sizes:
-        first = operands[0]
-        axis = channel_axis(len(first))
-        for operand in operands[1:]:
-            same = operand == first
-            if node.how == "concat":
-                same = _without(operand, axis) == _without(first, axis)
-            if not same:
-                raise self.fault(
-                    "E0501",
-                    f"`{node.how}` joins values of different shape: {dimensions(first)} and "
-                    f"{dimensions(operand)}",
-                    node.span,
-                    _advice(first, operand),
-                )
-        if node.how == "concat":
-            return (*first[:axis], sum(o[axis] for o in operands), *first[axis + 1 :])
-        return first
 
     def choice(self, node: Choice, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
         inner = self.bound(node.region, node.arguments, env, operands, node)
@@ -559,13 +443,3 @@ class _Walker:
         else:
             message = f"`{name}` on {dimensions(shape)}: {message}"
         return fault(code, message, own[-1], help, Label(span, "here"))
-
-
-def _without(shape: Sizes, axis: int) -> Sizes:
-    return shape[:axis] + shape[axis + 1 :]
-
-
-def _advice(first: Sizes, second: Sizes) -> str:
-    if len(first) == 3 and first[1:] != second[1:]:
-        return "give the larger one a stride"
-    return "bring them to one width first"

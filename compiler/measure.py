@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from compiler.instantiate import Facts, instantiate
+from compiler.facts import Facts
+from compiler.instantiate import instantiate
 from compiler.lowering import lower
 from compiler.profile import Values, values_of
 from compiler.program import Program

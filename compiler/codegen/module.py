@@ -10,7 +10,7 @@ from compiler.codegen import classes, functions, recurrences
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.scope import Context
 from compiler.codegen.signatures import Signatures
-from compiler.instantiate import Facts
+from compiler.facts import Facts
 from compiler.ir import Form, Region, is_in_place
 from compiler.program import Program
 

@@ -12,7 +12,7 @@ from compiler.codegen.names import IMPORTED, camel, key, local
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.signatures import Signatures
 from compiler.expr import Const, Expr, Symbol, show, substitute
-from compiler.instantiate import Facts
+from compiler.facts import Facts
 from compiler.ir import Call as CallNode
 from compiler.ir import Choice, Dims, Form, Inline, Input, Layer, Region, Repeat, Scan, Select, Tap
 from compiler.program import Program, stacks

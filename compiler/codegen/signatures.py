@@ -12,7 +12,7 @@ from typing import Any
 
 from compiler.codegen.names import needs_attribute
 from compiler.expr import Const, Expr, Symbol, substitute, symbols
-from compiler.instantiate import Facts
+from compiler.facts import Facts
 from compiler.ir import (
     Call,
     Choice,

@@ -14,7 +14,7 @@ from typing import Any
 
 from compiler.expr import Const, Expr, Symbol, const, symbols
 from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
-from compiler.lowering import apply, calls
+from compiler.lowering import apply, calls, inputs
 from compiler.lowering.body import Body, StaticNeeded
 from compiler.lowering.usage import named_arguments
 from compiler.lowering.values import (
@@ -31,7 +31,6 @@ from compiler.lowering.values import (
 )
 from compiler.program import Program
 from dsl import ast
-from dsl.calls import counted
 from dsl.diagnostics import Collector, DartsError, fault
 from dsl.source import Span
 from dsl.space import Space
@@ -205,18 +204,18 @@ class Lowering:
                 known = None if default is None else body.number(default)
                 region.parameters[name] = known
         if scanned:
-            inputs = self.inputs(declaration) or ()
-            region.states = self.count_states(declaration, inputs, len(ranks))
-            ranks += tuple(len(i.shape or ()) for i in inputs[len(ranks) :])
+            read = self.inputs(declaration) or ()
+            region.states = inputs.count_states(read, len(ranks))
+            ranks += tuple(len(i.shape or ()) for i in read[len(ranks) :])
         if declaration.inputs is None:
             result = self.chain(body, declaration, ranks)
         else:
-            self.add_inputs(body, declaration.inputs, ranks)
+            inputs.add_inputs(body, declaration.inputs, ranks)
             result = body.block(declaration.body)
         if isinstance(result, Poison):
             return None
         if region.states is not None:
-            return self.with_states(body, declaration, result)
+            return inputs.with_states(body, declaration, result)
         if not isinstance(result, Ref):
             raise fault(
                 "E0401",
@@ -225,40 +224,6 @@ class Lowering:
                 "join the values with `concat` or `sum`" if isinstance(result, tuple) else None,
             )
         return body.finish(result)
-
-    def count_states(
-        self, declaration: ast.OpDecl | ast.CellDecl, inputs: tuple[ast.Input, ...], read: int
-    ) -> int:
-        """How many states there are: the inputs that nothing flows into, each of a stated shape."""
-        for state in inputs[read:]:
-            sizes = state.shape or ()
-            if not sizes or any(isinstance(s, ast.Name) and s.name == "_" for s in sizes):
-                name = state.name.name
-                message = f"`{name}` is a state and must say its shape"
-                raise fault("E0718", message, state.span, f"`{name}[H]`")
-        return len(inputs) - read
-
-    def with_states(
-        self, body: Body, declaration: ast.OpDecl | ast.CellDecl, result: Value
-    ) -> Region:
-        """What a recurrence gives back: its states, or one value where it has none."""
-        states = body.region.states or 0
-        for _, state in body.region.inputs[len(body.region.inputs) - states :]:
-            for name in (n for size in state.shape for n in symbols(size)):
-                if name not in body.region.parameters:
-                    message = f"the shape of the state `{state.name}` hangs on `{name}`"
-                    help = f"a parameter: `{declaration.name.name}({name}) from …`"
-                    raise fault("E0718", f"{message}, which is no parameter", state.span, help)
-        results = result if isinstance(result, tuple) else (result,)
-        if len(results) != max(states, 1) or not all(isinstance(r, Ref) for r in results):
-            wanted = "one value" if states < 2 else f"a list of {states}"
-            found = f"a list of {len(results)}" if isinstance(result, tuple) else kind(result)
-            raise fault(
-                "E0718",
-                f"`{declaration.name.name}` gives back its states, {wanted}; this is {found}",
-                declaration.body.result.span,
-            )
-        return body.finish(*results)
 
     def chain(
         self, body: Body, declaration: ast.OpDecl | ast.CellDecl, ranks: tuple[int, ...]
@@ -287,7 +252,7 @@ class Lowering:
             with body.looking_up(inner):
                 if target.inputs is None:
                     return self.chain(body, target, ranks)
-                self.add_inputs(body, target.inputs, ranks)
+                inputs.add_inputs(body, target.inputs, ranks)
                 return body.block(target.body)
         if len(ranks) != 1:
             raise fault(
@@ -297,50 +262,6 @@ class Lowering:
             )
         x = body.builder.input("x", tuple(Symbol(f"x_{d}") for d in DIMENSIONS[ranks[0]]))
         return apply.apply(body, operation, (body.ref(x),), result.span)
-
-    def add_inputs(self, body: Body, inputs: tuple[ast.Input, ...], ranks: tuple[int, ...]) -> None:
-        for syntax, rank in zip(inputs, ranks, strict=True):
-            self.add_input(body, syntax, rank)
-
-    def add_input(self, body: Body, syntax: ast.Input, rank: int) -> None:
-        """Adds an input; names of its pattern are bound to sizes, unless they are known already."""
-        name, frame = syntax.name.name, body.frame
-        pattern: tuple[ast.Expr | None, ...] = syntax.shape or (None,) * rank
-        if len(pattern) != rank:
-            raise fault(
-                "E0502",
-                f"`{name}` has {counted(len(pattern))} size{'s' * (len(pattern) > 1)} here, "
-                f"the value that flows in has {counted(rank)}",
-                syntax.span,
-            )
-        if rank not in DIMENSIONS:
-            message = f"`{name}` has {counted(rank)} sizes, a value has one to three"
-            raise fault("E0502", message, syntax.span, "leave out the batch")
-        shape: list[Expr] = []
-        demands: list[Expr | None] = []
-        for entry, letter in zip(pattern, DIMENSIONS[rank], strict=True):
-            name_here = entry.name if isinstance(entry, ast.Name) else None
-            if entry is None or name_here == "_":
-                shape.append(Symbol(f"{name}_{letter}"))
-                demands.append(None)
-            elif name_here is not None and name_here not in frame.names:
-                free = name_here + "_" * (name_here in body.region.parameters)
-                frame.names[name_here] = Symbol(free)
-                shape.append(Symbol(free))
-                demands.append(None)
-            else:
-                size = body.number(entry)
-                shape.append(size)
-                demands.append(size)
-        below = None if syntax.below is None else body.number(syntax.below)
-        if below is not None and body.region.kind != "network":
-            help = "let an `embedding` in the network make numbers of words"
-            raise fault("E0502", "only a network reads words", syntax.span, help)
-        if below is not None and rank != 1:
-            message = f"`{name}` is `below` a number, so it is a sequence of words"
-            raise fault("E0502", message, syntax.span, f"`{name}[T] below V`")
-        number = body.builder.input(name, tuple(shape), tuple(demands), syntax.span, below)
-        frame.names[name] = body.ref(number)
 
     # -- the network
 
@@ -384,7 +305,7 @@ class Lowering:
             else:
                 body.frame.names[parameter.name] = Symbol(parameter.name)
                 region.parameters[parameter.name] = value
-        self.add_inputs(
+        inputs.add_inputs(
             body, declaration.inputs, tuple(len(i.shape or "chw") for i in declaration.inputs)
         )
         result = body.block(declaration.body)
@@ -425,8 +346,8 @@ class Lowering:
         return None
 
     def arity(self, declaration: ast.OpDecl | ast.CellDecl) -> int:
-        inputs = self.inputs(declaration)
-        return 1 if inputs is None else len(inputs)
+        read = self.inputs(declaration)
+        return 1 if read is None else len(read)
 
     def order(self, span: Span) -> tuple[int, int]:
         return list(self.space.scopes).index(span.source), span.start

@@ -8,7 +8,7 @@ import pytest
 from support import space
 
 from compiler.expr import Const
-from compiler.instantiate import Facts
+from compiler.facts import Facts
 from compiler.ir import Elementwise, Part
 from compiler.measure import measure
 from compiler.program import Program

@@ -7,7 +7,7 @@ from support import space
 
 from compiler.describe import check
 from compiler.expr import evaluate
-from compiler.instantiate import Facts
+from compiler.facts import Facts
 from compiler.ir import Region, Scan
 from compiler.measure import measure
 from compiler.program import Program

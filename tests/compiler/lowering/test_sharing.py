@@ -6,7 +6,7 @@ import pytest
 from support import space
 
 from compiler.dump import dump
-from compiler.instantiate import Facts
+from compiler.facts import Facts
 from compiler.ir import Layer, Region
 from compiler.measure import measure
 from compiler.program import Program

@@ -1,0 +1,59 @@
+"""What is known of a program once its numbers are in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from compiler.expr import Expr
+from dsl.source import Span
+
+Sizes = tuple[int, ...]
+
+
+class Made(NamedTuple):
+    """What something shared reads, how many weights it has, and where it was used first."""
+
+    shape: Sizes
+    weights: int
+    span: Span | None
+
+
+class OpenSize(int):
+    """A length tried for a size that stays open until the network runs; shown by its name."""
+
+    name: str
+
+    def __new__(cls, length: int, name: str) -> OpenSize:
+        made = super().__new__(cls, length)
+        made.name = name
+        return made
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass
+class Instance:
+    """What walking a region with numbers gave."""
+
+    shapes: dict[int, Sizes | None]
+    output: Sizes | None
+    weights: int
+    shared: dict[str, Made] = field(default_factory=dict)
+    """In a branch, what it shares with the region around it."""
+
+
+@dataclass
+class Facts:
+    """What holds in a whole program."""
+
+    weights: int
+    """How many trained numbers there are, auxiliary heads left out."""
+    output: Sizes | None
+    inexact: set[Expr]
+    """Divisions that are rounded up somewhere."""
+    uses: dict[str, set[tuple[tuple[str, Any], ...]]] = field(default_factory=dict)
+    """By region name, the values its symbols take."""
+    weighed: list[tuple[Span | None, int]] = field(default_factory=list)
+    """Every layer with its weights, in the order of the program."""
