@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler import joins, layers
-from compiler.expr import Expr, InexactDivision, Plain, evaluate, show
+from compiler.expr import Expr, InexactDivision, Plain, evaluate, show, symbols
 from compiler.facts import Facts, Instance, Made, OpenSize, Sizes
 from compiler.ir import (
     Arguments,
@@ -29,6 +29,7 @@ from compiler.ir import (
     Select,
     Step,
     Tap,
+    expressions,
 )
 from compiler.joins import Misfit
 from compiler.layers import dimensions
@@ -74,6 +75,17 @@ def _walked(program: Program, length: int) -> Facts:
             tuple(walker.value(size, env, node) for size in node.shape)
             for _, node in network.inputs
         ]
+        for _, node in network.inputs:
+            for size in node.shape:
+                plain = walker.value(size, env, node)
+                if not isinstance(plain, int) or plain < 1:
+                    message = f"a size is a whole number of at least 1, this is {plain}"
+                    raise fault("E0503", message, node.span)
+        for _, node in network.nodes():
+            open_here = {s for value in expressions(node) for s in symbols(value)} & set(open_)
+            if open_here:
+                message = f"this hangs on `{min(open_here)}`, which is open until the network runs"
+                raise fault("E0719", message, node.span)
         for _, node in network.inputs:
             if node.below is not None:
                 walker.words = walker.value(node.below, env, node)

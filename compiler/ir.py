@@ -337,8 +337,9 @@ class Region:
         attributes["node"] = replace(attributes["node"], **changes)
 
     def live(self) -> set[int]:
-        """The values that reach an output, auxiliary ones included."""
-        return self._reaching({*self.outputs, *self.auxiliary})
+        """The values that reach an output, auxiliary ones and states included."""
+        states = {i for i, n in self.nodes() if isinstance(n, Scan) and n.region.states}
+        return self._reaching({*self.outputs, *self.auxiliary, *states})
 
     def heads(self) -> set[int]:
         """The values that reach an auxiliary output alone."""
@@ -361,6 +362,21 @@ def children(region: Region) -> Iterator[Region]:
                 yield node.otherwise
             case Repeat():
                 yield from (step.body for step in node.steps)
+
+
+def expressions(node: Node) -> Iterator[Expr]:
+    """The numbers that a node is made with."""
+    yield from (value for _, value in getattr(node, "arguments", ()))
+    match node:
+        case Select():
+            yield node.condition
+        case Repeat():
+            yield node.count
+            yield from (place for step in node.steps for place in step.places or ())
+        case Tap():
+            yield node.index
+        case Elementwise(number=Expr() as number):
+            yield number
 
 
 def is_open(region: Region) -> bool:
@@ -393,6 +409,15 @@ def is_mask(node: Node) -> bool:
     return bool(node.shared) or ("per", Const("sequence")) in node.arguments
 
 
+def is_module(branch: Region) -> bool:
+    """Whether a branch is one module, several in a row, or one call that reads all its inputs."""
+    if branch.form is not Form.GRAPH:
+        return True
+    rest = [node for _, node in branch.nodes() if not isinstance(node, Input)]
+    inputs = tuple(number for number, _ in branch.inputs)
+    return len(rest) == 1 and isinstance(rest[0], Call) and rest[0].operands == inputs
+
+
 def is_in_place(choice: Region) -> bool:
     """Whether a mixture is written as a sum of terms and not as modules.
 
@@ -400,6 +425,8 @@ def is_in_place(choice: Region) -> bool:
     """
     parts = [node for option in choice.options for _, node in option.body.nodes()]
     if any(node.shared or is_mask(node) for node in parts):
+        return True
+    if choice.is_branch and not all(is_module(option.body) for option in choice.options):
         return True
     calls = [n for n in parts if isinstance(n, Call) and n.region.is_pure]
     several = len(choice.inputs) > 1

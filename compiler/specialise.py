@@ -57,7 +57,10 @@ class _Specialiser:
 
     def decided(self, region: Region) -> tuple[str, ...]:
         """What a kind decided, as `n[0] = sum(a -> skip_connect, b -> sep_conv_3x3)`."""
-        how = {n.bound: n.how for _, n in region.nodes() if isinstance(n, Join)}
+        how = {
+            n.decision: _joined_by(region, i) for i, n in region.nodes() if isinstance(n, Choice)
+        }
+        joins: dict[str, str] = {}
         chosen = self.chosen.get(region.name, {})
         edges: dict[str, list[str]] = {}
         for decision in region.decisions:
@@ -65,8 +68,9 @@ class _Specialiser:
                 source = f"{decision.source} -> " if decision.source else ""
                 node = decision.node or decision.path
                 edges.setdefault(node, []).append(source + chosen[decision.path])
+                joins.setdefault(node, how[decision.path])
         return tuple(
-            f"{node} = {own[0]}" if len(own) == 1 else f"{node} = {how[node]}({', '.join(own)})"
+            f"{node} = {own[0]}" if len(own) == 1 else f"{node} = {joins[node]}({', '.join(own)})"
             for node, own in edges.items()
         )
 
@@ -142,6 +146,18 @@ class _Specialiser:
         scratch = Builder(Region("scratch", "branch"))
         x = scratch.input("x", builder.shape(operand))
         return scratch.branch(option.body, env, (x,)) == x
+
+
+def _joined_by(region: Region, number: int) -> str:
+    """The join that a value flows into."""
+    waiting = [number]
+    while waiting:
+        number = waiting.pop(0)
+        node = region.node(number)
+        if isinstance(node, Join):
+            return node.how
+        waiting += region.graph.successors(number)
+    return "of"
 
 
 def _passed_through(body: Region) -> int | None:

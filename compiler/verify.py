@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import networkx as nx
 
-from compiler.expr import Expr, Symbol, symbols
+from compiler.expr import Symbol, symbols
 from compiler.ir import (
     Call,
     Choice,
-    Elementwise,
     Input,
     Layer,
     Node,
     Region,
     Repeat,
     Scan,
-    Select,
     Tap,
     children,
+    expressions,
 )
 from compiler.program import Program
 
@@ -81,7 +78,7 @@ def _closed(region: Region) -> None:
         for _, node in inner.nodes():
             if isinstance(node, Repeat | Tap):
                 known |= {s.name for s in node.shape if isinstance(s, Symbol)}
-            for value in _expressions(node):
+            for value in expressions(node):
                 free = set(symbols(value)) - known
                 _require(not free, region, f"symbols are bound: {', '.join(sorted(free))}")
             if isinstance(node, Repeat):
@@ -119,20 +116,6 @@ def _shared(region: Region) -> None:
 def _made_of(node: Node) -> tuple[object, ...]:
     what = node.layer if isinstance(node, Layer) else id(getattr(node, "region", None))
     return what, getattr(node, "arguments", ())
-
-
-def _expressions(node: Node) -> Iterator[Expr]:
-    yield from (value for _, value in getattr(node, "arguments", ()))
-    match node:
-        case Select():
-            yield node.condition
-        case Repeat():
-            yield node.count
-            yield from (place for step in node.steps for place in step.places or ())
-        case Tap():
-            yield node.index
-        case Elementwise(number=Expr() as number):
-            yield number
 
 
 def _require(holds: bool, region: Region, invariant: str) -> None:

@@ -99,7 +99,7 @@ _ALL = (
     Layer("bn", "batch normalisation", (), (Argument("affine", "flag", default=True),), (1, 3)),
     Layer("zero", "zeros of the shape that a layer of this stride would give", (), (STRIDE,)),
     Layer("crop", "all but the first pixels of both axes", (Argument("n"),), ranks=IMAGE),
-    Layer("flatten", "all numbers in one vector"),
+    Layer("flatten", "all numbers in one vector", ranks=(1, 3)),
     Layer(
         "embedding",
         "a table of `n` rows, one for each number that flows in; `drop` drops rows while training",

@@ -20,14 +20,18 @@ def cell(context: Context, region: Region) -> str:
     forward = Forward(context, region)
     statements = forward.write()
     body = constructor.write(forward.stored)
-    drops = any(isinstance(n, Layer) and n.layer == "drop_path" for _, n in region.nodes())
-    if drops:
-        body.append("        self.drop_path = DropPath()")
+    body += drop_path(region)
     parts = [described(region)]
     if body:
         parts.append([*constructor.head(), INIT, *body])
     parts.append([*_forward_head(forward), *_kind_weights(context, region), *statements])
     return "\n".join([f"class {name}(nn.Module):", *spaced(parts)])
+
+
+def drop_path(region: Region) -> list[str]:
+    """The module that drops edges, in the constructor of a class that does."""
+    drops = any(isinstance(n, Layer) and n.layer == "drop_path" for _, n in region.nodes())
+    return ["        self.drop_path = DropPath()"] if drops else []
 
 
 def spaced(parts: list[list[str]]) -> list[str]:

@@ -9,16 +9,15 @@ from typing import Any
 
 from compiler.codegen import loops, masks, mixtures, torch_layers
 from compiler.codegen.layout import (
-    HIGHEST,
     WIDTH,
     Call,
     Doc,
     Infix,
     ListOf,
+    Negative,
     Sum,
     Text,
     Value,
-    bracketed,
     lines,
 )
 from compiler.codegen.names import (
@@ -272,8 +271,9 @@ class Forward:
     def arithmetic(self, node: Elementwise, docs: list[Doc]) -> Doc:
         if node.number is not None:
             if node.number == Const(0) and node.operator == "-" and node.swapped:
-                return Text(f"-{bracketed(docs[0], HIGHEST)}")
-            number = Text(self.show(node.number))
+                return Negative(docs[0])
+            shown = self.show(node.number)
+            number = Text(f"({shown})" if " " in shown else shown)
             pair = (number, docs[0]) if node.swapped else (docs[0], number)
             return Infix(pair[0], node.operator, pair[1])
         left, right = (

@@ -103,9 +103,23 @@ class Infix(Doc):
         return Text(f"({self.flat()}){suffix}")
 
 
+@dataclass(frozen=True)
+class Negative(Doc):
+    """`-operand`."""
+
+    operand: Doc
+
+    def flat(self) -> str:
+        return f"-{bracketed(self.operand, HIGHEST)}"
+
+    def then(self, suffix: str) -> Doc:
+        return Text(f"({self.flat()}){suffix}")
+
+
 def bracketed(doc: Doc, least: int) -> str:
     """An operand, in brackets where it binds less than `least`."""
     binding = BINDING[doc.operator] if isinstance(doc, Infix) else 1 if isinstance(doc, Sum) else 0
+    binding = BINDING["*"] if isinstance(doc, Negative) else binding
     loose = isinstance(doc, Either) or 0 < binding < least
     return f"({doc.flat()})" if loose else doc.flat()
 

@@ -86,6 +86,8 @@ def shared_attributes(region: Region) -> dict[str, str]:
     for _, node in shared_modules(region):
         name = unmangled(node.shared)
         name = f"{name}_" if name in module_attributes() or keyword.iskeyword(name) else name
+        while node.shared not in found and name in found.values():
+            name += "_"
         found.setdefault(node.shared, name)
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.codegen.classes import INIT, described, spaced
+from compiler.codegen.classes import INIT, described, drop_path, spaced
 from compiler.codegen.constructor import Constructor
 from compiler.codegen.forward import Forward
 from compiler.codegen.layout import Call, ListOf, function_head, lines
@@ -43,7 +43,7 @@ def recurrence(context: Context, region: Region) -> str:
     inputs = [step.values[i].doc.flat() for i, _ in region.inputs]
     loop.taken |= {*inputs, *names}
     forward = _loop(loop, region, inputs, masks, names, weights)
-    body = constructor.write({**step.stored, **loop.stored})
+    body = [*constructor.write({**step.stored, **loop.stored}), *drop_path(region)]
     parts = [
         described(region),
         [*constructor.head(), INIT, *body] if body else [],

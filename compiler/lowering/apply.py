@@ -12,6 +12,9 @@ from compiler.ir import (
     Form,
     Option,
     Region,
+    is_in_place,
+    is_module,
+    is_open,
 )
 from compiler.layers import SQUARE_WINDOW
 from compiler.lowering import calls, labels, repeat, scan, sharing
@@ -33,6 +36,7 @@ from compiler.lowering.values import (
     Value,
     as_operands,
     closes_over,
+    holds_numbers,
     is_tied,
     kind,
 )
@@ -59,6 +63,8 @@ RANK_HELP = {
 
 def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -> Value:
     """Lets values flow into an operation, adding its nodes to the region."""
+    if not operands:
+        raise fault("E0402", f"nothing flows into `{span.text}`", span)
     match operation:
         case Declared():
             return _declared(body, operation, operands, span)
@@ -163,7 +169,7 @@ def _declared(body: Body, operation: Declared, operands: tuple[Ref, ...], span: 
     if wanted != len(operands):
         raise wrong_count(name, wanted, len(operands), span)
     check_numbers(body, operands, name, span)
-    closing = any(closes_over(value) for value in arguments.values())
+    closing = any(closes_over(value) or holds_numbers(value) for value in arguments.values())
     if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
         return _inlined(body, declaration, arguments, operands)
     if isinstance(declaration, ast.CellDecl) and any(body.rank(o) == 2 for o in operands):
@@ -260,6 +266,21 @@ def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
             for o in options.options
         )
         region.outputs = sets.pass_through(region, names, shapes)
+    for option in region.options:
+        if is_open(option.body):
+            raise fault(
+                "E0605",
+                f"option `{option.label}` holds a decision of its own",
+                operation.span,
+                "a cell that decides cannot be an option of another decision",
+            )
+        if options.declaration is not None and not (is_in_place(region) or is_module(option.body)):
+            raise fault(
+                "E0401",
+                f"option `{option.label}` of this set is not one module",
+                options.span,
+                "make it an op of its own, or write the set where it is chosen from",
+            )
     source = body.edge_source
     path = f"{body.node or 'return'} from {source}" if source else (body.node or "return")
     unique, count = path, 2

@@ -23,6 +23,9 @@ def unary(body: Body, node: ast.Unary) -> Value:
         numbers = (operand.number,)
         return body.ref(body.builder.elementwise("-", numbers, Const(0), True, node.span))
     number = _number(operand, node, node.operand)
+    if node.operator == "-" and isinstance(number, Const) and isinstance(number.value, bool | str):
+        message = f"`-` needs a number, this is `{node.operand.span.text}`"
+        raise fault("E0401", message, node.operand.span)
     return negation(number) if node.operator == "not" else -number
 
 

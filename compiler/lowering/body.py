@@ -72,6 +72,7 @@ class Body:
         self.member = ""
         """The member of a group whose body is being evaluated, as an attribute."""
         self.shared_names: set[str] = set()
+        self.part_names: dict[tuple[str, int], str] = {}
         self.crowded: Span | None = None
         """Where an edge has made more than one decision."""
 
@@ -222,6 +223,16 @@ class Body:
             unique += "_"
         self.shared_names.add(unique)
         self.frame.names[name] = Shared(unique, operation, self.region, statement.name.span)  # type: ignore[arg-type]
+
+    def part_name(self, name: str, count: int) -> str:
+        """What part `count` of something shared is called that is several modules."""
+        if (name, count) not in self.part_names:
+            unique = f"{name}_{count}"
+            while unique in self.shared_names:
+                unique += "_"
+            self.shared_names.add(unique)
+            self.part_names[name, count] = unique
+        return self.part_names[name, count]
 
     def group(self, statement: ast.Group) -> None:
         """`node n[4] = …`: evaluates the body once for every member."""

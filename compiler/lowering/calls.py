@@ -23,6 +23,7 @@ from compiler.lowering.values import (
     kind,
 )
 from dsl import ast
+from dsl.calls import counted
 from dsl.diagnostics import fault
 from dsl.source import Span
 from dsl.vocabulary import JOINS, LAYERS, SPLIT
@@ -53,11 +54,33 @@ def call(body: Body, node: ast.Call) -> Value:
             callee.declaration, callee.given + _placed(body, callee, arguments, node), node.span
         )
     if isinstance(callee, LayerOperation):
-        layer = LAYERS[callee.layer]
-        names = iter(a.name for a in layer.required)
-        given = tuple((n or next(names), v) for n, v in arguments)
-        return layer_operation(body, callee.layer, given, node.span)
+        return _layer_called(body, callee, arguments, node)
     raise fault("E0401", f"{kind(callee)} takes no arguments", node.callee.span)
+
+
+def _layer_called(
+    body: Body,
+    callee: LayerOperation,
+    arguments: list[tuple[str | None, Value]],
+    node: ast.Call,
+) -> LayerOperation:
+    """A layer with arguments, more of them if it had some already."""
+    if callee.layer not in LAYERS:
+        text = node.callee.span.text
+        raise fault(
+            "E0303", f"`{text}` stands for an operation, which has its arguments", node.span
+        )
+    before = () if isinstance(node.callee, ast.Name) else callee.arguments
+    required = [a.name for a in LAYERS[callee.layer].required]
+    free = [n for n in required if n not in dict(before) and n not in dict(arguments)]
+    given: list[tuple[str, Value]] = list(before)
+    for name, value in arguments:
+        if name is None and not free:
+            count = counted(len(required))
+            message = f"`{callee.layer}` takes {count} by position, this is one more"
+            raise fault("E0303", message, node.span)
+        given.append((name or free.pop(0), value))
+    return layer_operation(body, callee.layer, tuple(given), node.span)
 
 
 def _placed(

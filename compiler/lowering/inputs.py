@@ -69,6 +69,9 @@ def count_states(inputs: tuple[ast.Input, ...], read: int) -> int:
             name = state.name.name
             message = f"`{name}` is a state and must say its shape"
             raise fault("E0718", message, state.span, f"`{name}[H]`")
+        if len(sizes) > 1:
+            message = f"the state `{state.name.name}` is a vector, so it has one size"
+            raise fault("E0718", message, state.span, f"`{state.name.name}[H]`")
     return len(inputs) - read
 
 

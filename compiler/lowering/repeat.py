@@ -124,6 +124,8 @@ def _step(
         raise DartsError(())
     if not isinstance(result, Ref):
         raise fault("E0401", f"a step gives one value, this gives {kind(result)}", span)
+    if inner.rank(result) != len(sizes[window[-1]]):
+        raise fault("E0501", "a step gives back what the next one can read", span)
     region = inner.builder.finish((result.number,))
     body.region.kernels |= region.kernels
     rest = [n for _, n in region.nodes() if not isinstance(n, Input)]

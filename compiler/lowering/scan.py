@@ -54,6 +54,9 @@ def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -
         raise apply.wrong_count(inner.declaration.name.name, len(inputs), len(operands), span)
     for operand in operands:
         shape = body.builder.shape(operand.number)
+        if len(shape) == 3:
+            message = f"`{operation.span.text}` runs over time, and an image has none"
+            raise fault("E0717", message, span)
         if len(shape) < 2 or shape[0] != operation.dimension:
             text = operation.span.text
             message = f"`{text.split()[-1]}` is not the first dimension of what flows into `{text}`"

@@ -37,7 +37,7 @@ def use(body: Body, operation: Shared, operands: tuple[Ref, ...], span: Span) ->
     added = range(start, len(body.region.graph))
     marked = [i for i in added if _is_shared(body.region.node(i))]
     for count, number in enumerate(marked):
-        name = operation.name if len(marked) == 1 else f"{operation.name}_{count}"
+        name = operation.name if len(marked) == 1 else within.part_name(operation.name, count)
         is_mask = not is_module(body.region.node(number))
         body.region.replace(number, name="" if is_mask else name, shared=name, span=span)
     return result

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.expr import Const, Expr
+from compiler.expr import Const, Expr, symbols
 from compiler.ir import Arguments, Region
 from compiler.layers import ACTIVATIONS
 from dsl import ast
@@ -179,21 +179,39 @@ def is_tied(operation: LayerOperation) -> bool:
 
 
 def closes_over(value: Value) -> bool:
-    """Whether an argument holds something of the body it comes from: a shared module, a value."""
+    """Whether an argument holds something of the body it comes from: a value, what is shared."""
+    if isinstance(value, Shared | Ref):
+        return True
+    return any(closes_over(part) for part in _parts(value))
+
+
+def holds_numbers(value: Value) -> bool:
+    """Whether an operation holds numbers that are open in the body it comes from."""
     match value:
-        case Shared() | Ref():
+        case LayerOperation():
+            open_ = any(symbols(given) for _, given in value.arguments)
+            return bool(open_) and as_function(value) is None
+        case Conditional(condition=condition) if symbols(condition):
             return True
+        case Declared() if any(isinstance(v, Expr) and symbols(v) for _, v in value.given):
+            return True
+    return any(holds_numbers(part) for part in _parts(value))
+
+
+def _parts(value: Value) -> tuple[Any, ...]:
+    """The operations and values inside another."""
+    match value:
         case Composed():
-            return any(closes_over(step) for step in value.steps)
+            return value.steps
         case Conditional():
-            return closes_over(value.then) or closes_over(value.otherwise)
+            return (value.then, value.otherwise)
         case Declared():
-            return any(closes_over(given) for _, given in value.given)
+            return tuple(given for _, given in value.given)
         case Scanned():
-            return closes_over(value.operation)
+            return (value.operation,)
         case tuple():
-            return any(closes_over(item) for item in value)
-    return False
+            return value
+    return ()
 
 
 def is_word(value: Value) -> bool:

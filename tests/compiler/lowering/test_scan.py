@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from support import space
 
+import compiler
 from compiler.describe import check
 from compiler.expr import evaluate
 from compiler.facts import Facts
@@ -105,3 +107,17 @@ def test_four_sizes_are_more_than_a_value_has() -> None:
     """
     with pytest.raises(DartsError, match="`film` has four sizes"):
         check(space(text))
+
+
+def test_a_recurrence_that_nothing_reads_moves_its_state_all_the_same() -> None:
+    text = """
+        op moved(H) from x, h[H] = x + h
+        network(H = 2) from x[T, 2] to y[T, 2] {
+            a = x -> linear(H)
+            return sum(a, a -> moved(H) over T -> zero)
+        }
+    """
+    net = compiler.build(space(text))
+    x = torch.randn(3, 4, 2)
+    _, state = net(x)
+    torch.testing.assert_close(state, net.model.a(x).sum(0))

@@ -15,6 +15,20 @@ def sequence_mask(x: Tensor, p: float, training: bool) -> Tensor:
     return F.dropout(torch.ones_like(x), p, training)
 
 
+class DropPath(nn.Module):
+    """While training, zeroes its input with probability `p`, for each sample on its own."""
+
+    def __init__(self, p: float = 0.0) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
+        return x * keep / (1 - self.p)
+
+
 def joined(z: Tensor, c: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
     return f(z) * c
 
@@ -35,6 +49,7 @@ class Lstm(nn.Module):
         self.s0_W = nn.Linear(H, H, bias=False)
         self.s1_W = nn.Linear(H, H, bias=False)
         self.tidy = nn.Linear(H, H)
+        self.drop_path = DropPath()
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x_mask = sequence_mask(x[0], self.p, self.training)
@@ -52,8 +67,11 @@ class Lstm(nn.Module):
         x1 = self.linear(torch.cat([x * x_mask, h * held], dim=-1))
         i, f, o, z = x1.chunk(4, dim=-1)
         new = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(z)
-        s0 = torch.tanh(self.s0_W(new * held)) + torch.tanh(self.s0_W(o * held))
-        s1 = torch.tanh(self.s1_W(new * held)) + self.s1_W(s0 * held) * value_mask
+        x2 = torch.tanh(self.s0_W(new * held))
+        x3 = torch.tanh(self.s0_W(o * held))
+        s0 = self.drop_path(x2) + self.drop_path(x3)
+        x4 = torch.tanh(self.s1_W(new * held))
+        s1 = self.drop_path(x4) + self.s1_W(s0 * held) * value_mask
         t = joined(s1, o, torch.tanh)
         return self.tidy((s0 + t) / 2), new / 2 - 1
 
@@ -107,9 +125,11 @@ class Network(nn.Module):
 
     `forward` reads values [time, batch, width] and gives values [time, batch, width]. It also
     takes the state, zeros if left out, and gives it back behind. Nothing is detached.
+    Args:
+        drop_path: the probability of dropping an edge while training.
     """
 
-    def __init__(self, H: int = 6, p: float = 0.3) -> None:
+    def __init__(self, H: int = 6, p: float = 0.3, *, drop_path: float = 0.0) -> None:
         super().__init__()
         self.p = p
         self.H = H
@@ -118,6 +138,7 @@ class Network(nn.Module):
         self.pair = Pair(H, H)
         self.unstated = Unstated(H, H)
         self.linear_1 = nn.Linear(2 * H, 3)
+        self.set_drop_path(drop_path)
 
     def forward(
         self, x: Tensor, state: tuple[Tensor, Tensor, Tensor] | None = None
@@ -140,3 +161,9 @@ class Network(nn.Module):
             weight.new_zeros(batch, self.H),
             weight.new_zeros(batch, self.H),
         )
+
+    def set_drop_path(self, p: float) -> None:
+        """Sets the probability of dropping an edge (the paper raises it over the epochs)."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.p = p

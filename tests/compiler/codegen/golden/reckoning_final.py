@@ -22,6 +22,10 @@ class Function(nn.Module):
         return self.function(*values, *self.arguments)
 
 
+def scaled(x: Tensor, d: int) -> Tensor:
+    return x * d
+
+
 def add(a: Tensor, b: Tensor) -> Tensor:
     return a + b
 
@@ -41,9 +45,11 @@ class Block(nn.Module):
 
     def __init__(self, in_channels: int, C: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, C, 1, bias=False)
+        self.C = C
+        self.conv_0 = nn.Conv2d(in_channels, C, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(C)
         self.one = nn.Conv2d(C, C, 3, padding=1, bias=False)
+        self.conv_1 = nn.Conv2d(C, C, 3, padding=1, bias=False)
         self.n0_from_a = nn.Sequential(
             Function(mirrored),
             nn.Conv2d(C, C, 3, padding=1, bias=False),
@@ -52,19 +58,32 @@ class Block(nn.Module):
             Function(mirrored),
             nn.Conv2d(C, C, 3, padding=1, bias=False),
         )
+        self.train_ = nn.Conv2d(C, C, 1, bias=False)
+        self.train__ = nn.BatchNorm2d(C)
+        self.tidy_0_ = nn.Conv2d(C, C, 1, bias=False)
+        self.tidy_1 = nn.BatchNorm2d(C)
+        self.tidy_0 = nn.Conv2d(C, C, 1, bias=False)
         self.n1_from_a = nn.Sequential(
             Function(mirrored),
             nn.Conv2d(C, C, 3, padding=1, bias=False),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        a = self.norm2(self.conv(x))
+        a = self.norm2(self.conv_0(x))
         a = F.relu(a)
-        b = self.norm2(self.one(a))
-        b = F.relu(b)
+        x1 = self.norm2(self.one(a))
+        x2 = F.relu(x1)
+        x3 = scaled(x2, self.C) * 2 - -F.relu(x2) / -2
+        b = self.conv_1(x3) * 5 - -F.relu(x3) / 1
         c = add(a, b)
         n0 = self.n0_from_a(a) + self.n0_from_c(c)
+        n0 = self.train__(self.train_(n0))
+        n0 = self.tidy_1(self.tidy_0_(n0))
+        n0 = self.tidy_0(n0)
         n1 = self.n1_from_a(a) + n0
+        n1 = self.train__(self.train_(n1))
+        n1 = self.tidy_1(self.tidy_0_(n1))
+        n1 = self.tidy_0(n1)
         return torch.cat([n0, n1, self.one(n1)], dim=1)
 
 
@@ -93,4 +112,4 @@ class Network(nn.Module):
         x = image
         for layer in self.blocks:
             x = layer(x)
-        return self.linear((x * x).mean((2, 3)))
+        return self.linear((-(x * x)).amax((2, 3)))

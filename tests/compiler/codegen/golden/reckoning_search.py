@@ -46,6 +46,10 @@ class JointMixedOp(nn.ModuleDict):
         return sum(w * op(*values) for w, op in zip(weights, self.values(), strict=True))
 
 
+def scaled(x: Tensor, d: int) -> Tensor:
+    return x * d
+
+
 def add(a: Tensor, b: Tensor) -> Tensor:
     return a + b
 
@@ -87,7 +91,7 @@ class Squeeze(nn.Module):
 
 
 def shifted(x: Tensor, d: int) -> Tensor:
-    return 1 - x / d
+    return 1 - x / (d + 1) - (d - 3)
 
 
 class Block(nn.Module):
@@ -95,9 +99,11 @@ class Block(nn.Module):
 
     def __init__(self, in_channels: int, C: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, C, 1, bias=False)
+        self.C = C
+        self.conv_0 = nn.Conv2d(in_channels, C, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(C)
         self.one = nn.Conv2d(C, C, 3, padding=1, bias=False)
+        self.conv_1 = nn.Conv2d(C, C, 3, padding=1, bias=False)
         self.c = JointMixedOp(
             {
                 "add": Function(add),
@@ -109,6 +115,11 @@ class Block(nn.Module):
         self.n0_from_a_s = Squeeze(C, C)
         self.n0_from_c_m = nn.Conv2d(C, C, 3, padding=1, bias=False)
         self.n0_from_c_s = Squeeze(C, C)
+        self.train_ = nn.Conv2d(C, C, 1, bias=False)
+        self.train__ = nn.BatchNorm2d(C)
+        self.tidy_0_ = nn.Conv2d(C, C, 1, bias=False)
+        self.tidy_1 = nn.BatchNorm2d(C)
+        self.tidy_0 = nn.Conv2d(C, C, 1, bias=False)
         self.n1_from_a_m = nn.Conv2d(C, C, 3, padding=1, bias=False)
         self.n1_from_a_s = Squeeze(C, C)
         self.n1_from_c_m = nn.Conv2d(C, C, 3, padding=1, bias=False)
@@ -116,10 +127,12 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         w = weights["block"]
-        a = self.norm2(self.conv(x))
+        a = self.norm2(self.conv_0(x))
         a = F.relu(a)
-        b = self.norm2(self.one(a))
-        b = F.relu(b)
+        x1 = self.norm2(self.one(a))
+        x2 = F.relu(x1)
+        x3 = scaled(x2, self.C) * 2 - -F.relu(x2) / -2
+        b = self.conv_1(x3) * 5 - -F.relu(x3) / 1
         c = self.c(a, b, w[0][0])
         n0_from_a = mixture(
             w[1][0],
@@ -129,7 +142,9 @@ class Block(nn.Module):
             w[1][1],
             [self.n0_from_c_m(mirrored(c)), self.n0_from_c_s(c), shifted(c, 3), self.one(c)],
         )
-        n0 = n0_from_a + n0_from_c
+        n0 = self.train_(n0_from_a + n0_from_c)
+        n0 = self.tidy_0_(self.train__(n0))
+        n0 = self.tidy_0(self.tidy_1(n0))
         n1_from_a = mixture(
             w[1][2],
             [self.n1_from_a_m(mirrored(a)), self.n1_from_a_s(a), shifted(a, 3), self.one(a)],
@@ -139,7 +154,9 @@ class Block(nn.Module):
             [self.n1_from_c_m(mirrored(c)), self.n1_from_c_s(c), shifted(c, 3), self.one(c)],
         )
         n1_from_n0 = mixture(w[2][0], [n0, mirrored(n0)])
-        n1 = n1_from_a + n1_from_c + n1_from_n0
+        n1 = self.train_(n1_from_a + n1_from_c + n1_from_n0)
+        n1 = self.tidy_0_(self.train__(n1))
+        n1 = self.tidy_0(self.tidy_1(n1))
         return torch.cat([n0, n1, self.one(n1)], dim=1)
 
 
@@ -173,4 +190,4 @@ class Supernet(nn.Module):
         x = image
         for layer in self.blocks:
             x = layer(x, weights)
-        return self.linear((x * x).mean((2, 3)))
+        return self.linear((-(x * x)).amax((2, 3)))
