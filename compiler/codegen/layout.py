@@ -164,12 +164,26 @@ def function_head(name: str, parameters: list[str], result: str) -> list[str]:
     return [f"    def {name}(", *(f"        {p}," for p in parameters), f"    ) -> {result}:"]
 
 
+def _chain(doc: Doc, level: int) -> list[tuple[str, Doc]]:
+    """The terms of operators that bind alike, each with the operator before it."""
+    if isinstance(doc, Sum) and level == BINDING["+"]:
+        first, *rest = doc.terms
+        return [("", first), *(("+ ", term) for term in rest)]
+    if isinstance(doc, Infix) and BINDING[doc.operator] == level:
+        right = doc.right
+        text = bracketed(right, level + 1)
+        right = right if text == right.flat() else Text(text)
+        return [*_chain(doc.left, level), (f"{doc.operator} ", right)]
+    text = bracketed(doc, level)
+    return [("", doc if text == doc.flat() else Text(text))]
+
+
 def _hugged(doc: Doc, indent: int, before: str, after: str) -> list[str]:
     """`left + call(…)` with the call's brackets opened, where all that is before fits on a line."""
     left, operator, right = "", "+", doc
     if isinstance(doc, Sum) and len(doc.terms) == 2:
         left, right = doc.terms[0].flat(), doc.terms[1]
-    elif isinstance(doc, Infix):
+    elif isinstance(doc, Infix) and len(_chain(doc, BINDING[doc.operator])) == 2:
         own = BINDING[doc.operator]
         left, operator, right = bracketed(doc.left, own), doc.operator, doc.right
     if not left or not isinstance(right, Call) or not right.arguments:
@@ -197,10 +211,10 @@ def lines(doc: Doc, indent: int, before: str = "", after: str = "") -> list[str]
             result += lines(term, indent + 4, "+ ")
         return [*result, f"{pad}){after}"]
     if isinstance(doc, Infix):
-        own = BINDING[doc.operator]
-        left, right = bracketed(doc.left, own), bracketed(doc.right, own + 1)
-        second = lines(Text(right), indent + 4, f"{doc.operator} ")
-        return [f"{pad}{before}(", *lines(Text(left), indent + 4), *second, f"{pad}){after}"]
+        result = [f"{pad}{before}("]
+        for operator, term in _chain(doc, BINDING[doc.operator]):
+            result += lines(term, indent + 4, operator)
+        return [*result, f"{pad}){after}"]
     if isinstance(doc, Either):
         inner = [f"{pad}    {doc.flat()}"]
         if len(inner[0]) > WIDTH:

@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.codegen.layout import WIDTH, Call, DictOf, Doc, Either, ListOf, Sum, Text, lines
+from compiler.codegen.layout import (
+    WIDTH,
+    Call,
+    DictOf,
+    Doc,
+    Either,
+    Infix,
+    ListOf,
+    Negative,
+    Sum,
+    Text,
+    lines,
+)
 
 RUFF = Path(sys.executable).with_name("ruff")
 LONG = [f"argument_{i}" for i in range(12)]
@@ -93,3 +105,16 @@ def test_dictionaries() -> None:
     found = lines(doc, 4, "return ")
     assert found[:3] == ["    return MixedOp(", "        {", '            "a": f(),']
     assert found[-2:] == ["        }", "    )"]
+
+
+def test_arithmetic_keeps_its_order_and_breaks_at_the_loosest_operators() -> None:
+    a, b, c = (Call(f"self.{letter * 30}", "x") for letter in "abc")
+    inner = Infix(b, "-", Infix(c, "*", Infix(a, "+", b)))
+    assert lines(Infix(Infix(a, "/", b), "+", inner), 4, "y = ") == [
+        "    y = (",
+        f"        {a.flat()} / {b.flat()}",
+        f"        + ({b.flat()} - {c.flat()} * ({a.flat()} + {b.flat()}))",
+        "    )",
+    ]
+    assert Negative(Negative(Text("x"))).then(".amax(1)").flat() == "(-(-x)).amax(1)"
+    assert Infix(Text("x"), "-", Infix(Text("y"), "-", Text("z"))).flat() == "x - (y - z)"
