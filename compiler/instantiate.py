@@ -177,8 +177,7 @@ class _Walker:
 
     def give_back(self, region: Region, found: Mapping[int, Sizes | None]) -> None:
         """States are given back in the shape they have."""
-        states = region.inputs[len(region.inputs) - (region.states or 0) :]
-        for (number, state), output in zip(states, region.outputs, strict=False):
+        for (number, state), output in zip(region.state_inputs, region.outputs, strict=False):
             shape, given = found[number], found[output]
             if shape is not None and given is not None and shape != given:
                 self.collector.add(

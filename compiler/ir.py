@@ -258,6 +258,11 @@ class Region:
         return [(i, n) for i, n in self.nodes() if isinstance(n, Input)]
 
     @property
+    def state_inputs(self) -> list[tuple[int, Input]]:
+        """The inputs of a recurrence that are its states."""
+        return self.inputs[len(self.inputs) - (self.states or 0) :]
+
+    @property
     def output(self) -> Any:
         """The node of the output; of the first, where states are given back."""
         return self.node(self.outputs[0])
@@ -320,8 +325,7 @@ class Region:
     def state_dims(self, arguments: Arguments) -> list[Dims]:
         """The shapes of the states in the caller's terms."""
         env = dict(arguments)
-        states = self.inputs[len(self.inputs) - (self.states or 0) :]
-        return [tuple(substitute(size, env) for size in node.shape) for _, node in states]
+        return [tuple(substitute(size, env) for size in n.shape) for _, n in self.state_inputs]
 
     # -- writing
 

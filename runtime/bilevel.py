@@ -37,7 +37,7 @@ class StepLosses:
 
     `training` was computed before the weight step, with the new alphas and without penalties;
     `validation` before the architecture step, at the weights it used: the virtual ones in the
-    second order. The properties are their losses and counts of correct predictions.
+    second order. The properties are their losses.
     """
 
     training: Outcome
@@ -50,14 +50,6 @@ class StepLosses:
     @property
     def valid(self) -> Tensor:
         return self.validation.loss
-
-    @property
-    def train_correct(self) -> Tensor | None:
-        return self.training.correct
-
-    @property
-    def valid_correct(self) -> Tensor | None:
-        return self.validation.correct
 
 
 def classification(forward: Forward, batch: tuple[Tensor, Tensor]) -> Outcome:

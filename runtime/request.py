@@ -93,8 +93,8 @@ class Request:
         return cls(
             dsl.load(folder / record["space"]),
             record["profile"],
-            _tuples(record["overrides"]),
-            _tuples(record["fitted"]),
+            tuples(record["overrides"]),
+            tuples(record["fitted"]),
             record["passes"],
             record["order"],
             record["hessian"],
@@ -102,5 +102,6 @@ class Request:
         )
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+def tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as they were before JSON made lists of tuples."""
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

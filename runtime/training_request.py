@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import dsl
 from compiler.profile import values_of
 from dsl.settings import Settings
 from dsl.space import Space
+from runtime.request import tuples
 from runtime.text import Text
 from runtime.version import version
 
@@ -75,12 +75,11 @@ class TrainingRequest:
             KeyError, TypeError, AttributeError: when it is no such record.
             dsl.DartsError: when the copy or the genotype is no longer what it was.
         """
-        overrides: Iterable[tuple[str, Any]] = record["overrides"].items()
         return cls(
             dsl.load(folder / record["space"]),
             compiler.Genotype.load(genotype),
             record["profile"],
-            {name: tuple(v) if isinstance(v, list) else v for name, v in overrides},
-            dict(record["fitted"]),
+            tuples(record["overrides"]),
+            tuples(record["fitted"]),
             record["seed"],
         )

@@ -113,7 +113,7 @@ class Forward:
     def name_states(self) -> dict[int, list[str]]:
         """What the states of each recurrence are called; `state` where there is but one."""
         scans = {
-            number: [f"{node.name}_{state.name}" for _, state in _states(node.region)]
+            number: [f"{node.name}_{state.name}" for _, state in node.region.state_inputs]
             for number, node in self.region.nodes()
             if isinstance(node, Scan)
         }
@@ -389,11 +389,6 @@ class Forward:
             *lines(results[0], self.indent, f"{name} = "),
             f"{' ' * self.indent}return {name}, {rest}",
         ]
-
-
-def _states(region: Region) -> list[tuple[int, Input]]:
-    """The inputs of a recurrence that are its states."""
-    return region.inputs[len(region.inputs) - (region.states or 0) :]
 
 
 def may_be_identity(node: Any) -> bool:

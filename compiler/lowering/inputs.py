@@ -78,7 +78,7 @@ def count_states(inputs: tuple[ast.Input, ...], read: int) -> int:
 def with_states(body: Body, declaration: ast.OpDecl | ast.CellDecl, result: Value) -> Region:
     """What a recurrence gives back: its states, or one value where it has none."""
     states = body.region.states or 0
-    for _, state in body.region.inputs[len(body.region.inputs) - states :]:
+    for _, state in body.region.state_inputs:
         for name in (n for size in state.shape for n in symbols(size)):
             if name not in body.region.parameters:
                 message = f"the shape of the state `{state.name}` hangs on `{name}`"
