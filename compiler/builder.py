@@ -245,10 +245,8 @@ class Builder:
         span: Span | None,
     ) -> int:
         env = region.bind(arguments, [self.shape(o) for o in operands])
-        shapes = [
-            tuple(substitute(size, env) for size in option.body.output.shape)
-            for option in region.options
-        ]
+        outputs = dict.fromkeys(option.body.output.shape for option in region.options)
+        shapes = [tuple(substitute(size, env) for size in output) for output in outputs]
         return self.region.add(
             Choice(
                 operands=operands,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from compiler.genotype import kept
 from compiler.ir import Region
+from compiler.program import kept
 
 
 def architectures(kinds: Iterable[Region]) -> int:

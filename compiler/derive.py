@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.genotype import CellGenotype, Genotype, kept, output_of
+from compiler.genotype import CellGenotype, Genotype, output_of
 from compiler.ir import Decision, Region
+from compiler.program import kept
 
 Row = Sequence[float]
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.count import architectures, ways
-from compiler.genotype import kept
 from compiler.ir import Region
 from compiler.measure import measure
 from compiler.profile import PHASES
-from dsl.diagnostics import Collector, DartsError
+from compiler.program import kept
+from compiler.suspect import suspects
+from dsl.diagnostics import Collector, DartsError, Diagnostic
 from dsl.space import Space
 
 
@@ -39,21 +40,27 @@ class Description:
         yield f"supernet  {self.weights:,} weights in profile `{self.profile}`"
 
 
-def check(space: Space) -> None:
-    """Lowers a space in every profile and phase and infers all shapes.
+def check(space: Space) -> tuple[Diagnostic, ...]:
+    """Lowers a space in every profile and phase and infers all shapes; gives its warnings.
 
     Raises:
         DartsError: with every fault, one of a kind at one place once.
     """
     if space.network is None:
-        return
+        return space.warnings
     collector = Collector()
+    searched = []
     for phase, profile in _ways(space):
         try:
-            measure(space, phase, profile, {})
+            _, program, _ = measure(space, phase, profile, {})
         except DartsError as error:
             collector.extend(error)
+        else:
+            searched += [program] * (phase == "search")
     collector.raise_if_any()
+    for warning in (*space.warnings, *suspects(space, searched)):
+        collector.take(warning)
+    return collector.warnings
 
 
 def _ways(space: Space) -> Iterator[tuple[str, str | None]]:

@@ -40,6 +40,7 @@ class Instance:
     shapes: dict[int, Sizes | None]
     output: Sizes | None
     weights: int
+    layers: int
     shared: dict[str, Made] = field(default_factory=dict)
     """In a branch, what it shares with the region around it."""
 
@@ -55,5 +56,7 @@ class Facts:
     """Divisions that are rounded up somewhere."""
     uses: dict[str, set[tuple[tuple[str, Any], ...]]] = field(default_factory=dict)
     """By region name, the values its symbols take."""
+    shapes: dict[int, list[dict[int, Sizes | None]]] = field(default_factory=dict)
+    """By the identity of a region, for every way in which it is used, its values' shapes."""
     weighed: list[tuple[Span | None, int]] = field(default_factory=list)
     """Every layer with its weights, in the order of the program."""

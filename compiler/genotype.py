@@ -18,6 +18,7 @@ import yaml
 
 from compiler.files import write_text
 from compiler.ir import Decision, Join, Region
+from compiler.program import kept
 from dsl.diagnostics import DartsError, did_you_mean, fault
 
 TUPLE_FORM = "Genotype("
@@ -268,13 +269,6 @@ def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
                 raise _misfit(f"`{node}` of `{kind.name}` has no edge from value {number}")
             named[edges[0]] = op
     return named
-
-
-def kept(kind: Region) -> dict[str, int]:
-    """How many edges each node of a kind keeps, in the order of the program."""
-    edges = Counter(d.node or d.path for d in kind.decisions)
-    most = None if kind.keep is None else kind.keep.count
-    return {node: count if most is None else min(most, count) for node, count in edges.items()}
 
 
 def output_of(kind: Region) -> tuple[str, ...]:

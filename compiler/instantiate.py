@@ -22,6 +22,7 @@ from compiler.ir import (
     Join,
     Layer,
     Node,
+    Option,
     Part,
     Region,
     Repeat,
@@ -34,12 +35,18 @@ from compiler.ir import (
 from compiler.joins import Misfit
 from compiler.layers import dimensions
 from compiler.program import Program
+from compiler.ways import name_of, ways
 from dsl.diagnostics import Collector, DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import NOTHING
 
 MOST_STEPS = 10_000
 MOST_STEPS_IN_ALL = 100_000
+MOST_LAYERS = 100_000
+MOST_WEIGHTS = 10**11
+MOST_WALKS = 20_000
+"""So many different regions, each with numbers of its own, are walked through."""
+SHAPE_FAULTS = frozenset({"E0501", "E0503", "E0505"})
 LENGTHS = (48, 96)
 """Lengths tried for a size that stays open until the network runs."""
 
@@ -94,9 +101,16 @@ def _walked(program: Program, length: int) -> Facts:
             walker.promise(network, env, instance.output)
     except DartsError as error:
         walker.collector.extend(error)
-        instance = Instance({}, None, 0)
+        instance = Instance({}, None, 0, 0)
     walker.collector.raise_if_any()
-    return Facts(instance.weights, instance.output, walker.inexact, walker.uses, walker.weighed)
+    return Facts(
+        instance.weights,
+        instance.output,
+        walker.inexact,
+        walker.uses,
+        walker.shapes,
+        walker.weighed,
+    )
 
 
 class _Walker:
@@ -109,6 +123,12 @@ class _Walker:
         self.inexact: set[Expr] = set()
         self.uses: dict[str, set[tuple[tuple[str, Any], ...]]] = {}
         self.known: dict[Any, Instance] = {}
+        self.shapes: dict[int, list[dict[int, Sizes | None]]] = {}
+        self.frames: list[tuple[Region, dict[int, Sizes | None], Node]] = []
+        """Where the walk stands: regions with the shapes found in them, and the node at hand."""
+        self.layers = [0]
+        """For every region being walked, how many layers it has come to."""
+        self.walks = 0
         self.stack: list[Span] = []
         self.calls: list[tuple[str, Sizes]] = []
         self.outputs: dict[int, list[Sizes]] = {}
@@ -126,12 +146,15 @@ class _Walker:
             if not region.is_branch:
                 self.uses.setdefault(region.name, set()).add(tuple(sorted(env.items())))
             self.known[key] = self.walk(region, dict(env), shapes)
+            self.shapes.setdefault(id(region), []).append(self.known[key].shapes)
         return self.known[key]
 
     def walk(self, region: Region, env: dict[str, Plain], shapes: list[Any]) -> Instance:
         found: dict[int, Sizes | None] = {}
         weights = 0
+        self.check_walks()
         self.sharing.append({})
+        self.layers.append(0)
         heads = region.heads()
         given = iter(shapes)
         for number, node in region.nodes():
@@ -142,8 +165,10 @@ class _Walker:
             found[number] = None
             if any(o is None for o in operands):
                 continue
+            self.frames.append((region, found, node))
             try:
                 found[number], more = self.node(region, node, env, operands)
+                self.check_size(node, weights + more)
                 if node.shared:
                     self.share(node.shared, operands[0] or (), more, node.span)
                     more = 0
@@ -155,12 +180,32 @@ class _Walker:
                 self.collector.extend(found_fault)
             else:
                 self.agree(node, env, found[number])
+            finally:
+                self.frames.pop()
         if region.states is not None:
             self.give_back(region, found)
         shared = self.sharing.pop()
         if not region.is_branch:
             weights += sum(made.weights for made in shared.values())
-        return Instance(found, found[region.outputs[0]], weights, shared)
+        return Instance(found, found[region.outputs[0]], weights, self.layers.pop(), shared)
+
+    def check_walks(self) -> None:
+        """Ops of ops that each give others numbers of their own double at every turn."""
+        self.walks += 1
+        if self.walks == MOST_WALKS + 1:
+            message = f"this comes to more than {MOST_WALKS} operations of different sizes"
+            raise self.fault("E0103", message, self.stack[-1] if self.stack else None)
+        if self.walks > MOST_WALKS:
+            raise DartsError(())
+
+    def check_size(self, node: Node, weights: int) -> None:
+        """What a program comes to is known before anything is built, and must fit some machine."""
+        if self.layers[-1] > MOST_LAYERS:
+            message = f"this comes to more than {MOST_LAYERS:,} layers"
+            raise self.fault("E0103", message, node.span, "fewer or smaller repeats and ops of ops")
+        if weights > MOST_WEIGHTS:
+            message = f"this comes to more than {MOST_WEIGHTS:,} weights"
+            raise self.fault("E0103", message, node.span, "smaller widths")
 
     def share(self, name: str, shape: Sizes, weights: int, span: Span | None) -> None:
         """Notes that something shared reads a value of `shape`, the same at all its uses."""
@@ -208,10 +253,12 @@ class _Walker:
         )
         if not fits:
             promised = " x ".join("_" if size is None else str(size) for size in wanted)
+            last = f"`linear({promised})`, or " if len(wanted) == 1 == len(output) else ""
             self.collector.add(
                 "E0505",
                 f"the network gives {dimensions(output)}, but promises {promised}",
                 network.output.span or network.span,
+                f"{last}one parameter for both",
             )
 
     def input(self, node: Input, env: dict[str, Plain], shape: Sizes) -> Sizes | None:
@@ -235,7 +282,8 @@ class _Walker:
             case Layer():
                 return self.layer(node, env, operands[0])
             case Join():
-                return joins.joined(node.how, operands), 0
+                names = [name_of(region, o) for o in node.operands]
+                return joins.joined(node.how, operands, names), 0
             case Call():
                 inner = self.called(node.region, node.arguments, env, operands, node)
                 return inner.output, inner.weights
@@ -284,6 +332,7 @@ class _Walker:
         out = layers.out_shape(node.layer, shape, arguments)
         weights = layers.weights(node.layer, shape, arguments)
         self.weighed.append((node.span, weights))
+        self.layers[-1] += 1
         return out, weights
 
     def scan(self, node: Scan, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
@@ -301,7 +350,7 @@ class _Walker:
 
     def choice(self, node: Choice, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
         inner = self.bound(node.region, node.arguments, env, operands, node)
-        first: tuple[str, Sizes] | None = None
+        first: tuple[Option, Sizes] | None = None
         weights = 0
         for option in node.region.options:
             instance = self.entered(option.body, inner, operands, node.span)
@@ -309,14 +358,17 @@ class _Walker:
             if instance.output is None:
                 return None, weights
             if first is None:
-                first = option.label, instance.output
+                first = option, instance.output
             elif instance.output != first[1]:
+                one, shape = first
+                given = Label(one.body.span, "the first") if one.body.span is not None else None
                 raise self.fault(
                     "E0501",
-                    f"the options differ: `{first[0]}` gives {dimensions(first[1])}, "
+                    f"the options differ: `{one.label}` gives {dimensions(shape)}, "
                     f"`{option.label}` {dimensions(instance.output)}",
                     option.body.span or node.span,
                     "options of one choice give the same shape",
+                    given,
                 )
         assert first is not None
         return first[1], weights
@@ -325,7 +377,10 @@ class _Walker:
         count = self.value(node.count, env, node)
         if not isinstance(count, int) or not 1 <= count <= MOST_STEPS:
             raise self.fault(
-                "E0702", f"a repeat has 1 to {MOST_STEPS} steps, this is {count}", node.span
+                "E0702",
+                f"a repeat has 1 to {MOST_STEPS} steps, this is {count}"
+                + self.known_as(node.count, env),
+                node.span,
             )
         self.steps += count
         if self.steps > MOST_STEPS_IN_ALL:
@@ -353,21 +408,24 @@ class _Walker:
 
     def places(self, node: Repeat, env: dict[str, Plain], count: int) -> dict[int, Step]:
         found: dict[int, Step] = {}
+        written: dict[int, Span] = {}
         for step in node.steps[1:]:
-            for place in step.places or ():
+            for place, span in zip(step.places or (), step.spans, strict=True):
                 index = self.value(place, env, node)
-                span = getattr(place, "span", None) or node.span
                 if not isinstance(index, int) or not 0 <= index < count:
                     raise self.fault(
                         "E0703", f"step {index} of a repeat of {count} steps", span,
                         f"steps are numbered from 0 to {count - 1}",
                     )  # fmt: skip
-                if found.get(index, step) is not step:
+                if index in found:
                     raise self.fault(
-                        "E0704", f"two `at` of this repeat name step {index}", span,
+                        "E0704",
+                        f"step {index} of this repeat is named twice",
+                        span,
                         "a longer repeat, or other places",
-                    )  # fmt: skip
-                found[index] = step
+                        Label(written[index], "first named here"),
+                    )
+                found[index], written[index] = step, span
         return found
 
     def tap(self, node: Tap, env: dict[str, Plain], outputs: list[Sizes]) -> Sizes:
@@ -415,6 +473,7 @@ class _Walker:
             self.stack.append(span)
         try:
             instance = self.region(region, env, shapes)
+            self.layers[-1] += instance.layers
             if region.is_branch:
                 for name, made in instance.shared.items():
                     self.share(name, made.shape, made.weights, made.span or span)
@@ -428,11 +487,19 @@ class _Walker:
             return evaluate(expr, env, self.inexact)
         except InexactDivision as error:
             span = error.division.span or node.span
-            raise self.fault("E0504", str(error), span, "`//` rounds down") from None
+            message = str(error) + self.known_as(expr, env)
+            raise self.fault("E0504", message, span, "`//` rounds down") from None
         except ZeroDivisionError:
-            raise self.fault("E0504", "this divides by zero", node.span) from None
+            message = "this divides by zero" + self.known_as(expr, env)
+            raise self.fault("E0504", message, node.span) from None
         except (TypeError, OverflowError) as error:
             raise self.fault("E0401", f"`{show(expr)}` has no value: {error}", node.span) from None
+
+    def known_as(self, expr: Expr, env: Mapping[str, Plain]) -> str:
+        """Which values the names in an expression have, in brackets behind a message."""
+        names = sorted(name for name in symbols(expr) if name in env and name.isidentifier())
+        values = ", ".join(f"`{name}` is {env[name]}" for name in names)
+        return f" ({values} in profile `{self.program.profile}`)" if names else ""
 
     def fault(
         self,
@@ -442,15 +509,29 @@ class _Walker:
         help: str | None = None,
         label: Label | None = None,
     ) -> DartsError:
-        """A diagnostic at the innermost use in the user's own file; others become labels."""
+        """A diagnostic at the innermost use in the user's own file; others become labels.
+
+        A fault of size also shows where the shapes come from.
+        """
         places = [*self.stack, *([span] if span else [])]
         own = [s for s in places if s.source is self.main]
+        labels = [*([label] if label else []), *(self.ways() if code in SHAPE_FAULTS else [])]
         if span is None or span.source is self.main or not own:
-            return fault(code, message, span, help, *([label] if label else []))
+            return fault(code, message, span, help, *_apart(labels, span))
         name, shape = self.calls[-1] if self.calls else ("this", ())
         if any(size % 2 for size in shape[1:]):
             message = f"`{name}` cannot halve {dimensions(shape)}: {message}"
             help = "sizes that are even wherever the network halves them"
         else:
             message = f"`{name}` on {dimensions(shape)}: {message}"
-        return fault(code, message, own[-1], help, Label(span, "here"))
+        return fault(code, message, own[-1], help, Label(span, "here"), *_apart(labels, own[-1]))
+
+    def ways(self) -> list[Label]:
+        """Where the shapes come from, at the innermost place that the user's own file can tell."""
+        shown = (ways(*frame, self.main) for frame in reversed(self.frames))
+        return next((labels for labels in shown if labels), [])
+
+
+def _apart(labels: list[Label], span: Span | None) -> list[Label]:
+    """Labels at other places than the fault itself."""
+    return [label for label in labels if label.span != span]

@@ -148,6 +148,8 @@ class Step:
 
     places: tuple[Expr, ...] | None
     body: Region
+    spans: tuple[Span, ...] = field(default=(), compare=False, repr=False)
+    """Where the places are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +211,7 @@ class Decision:
 class Keep:
     count: int
     strength: str
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(eq=False)
@@ -250,8 +253,9 @@ class Region:
 
     def nodes(self) -> Iterator[tuple[int, Any]]:
         """Numbers and nodes in the order of the program, which is topological."""
-        for number in sorted(self.graph):
-            yield number, self.graph.nodes[number]["node"]
+        attributes = self.graph.nodes
+        for number in tuple(self.graph):  # numbers only grow
+            yield number, attributes[number]["node"]
 
     @property
     def inputs(self) -> list[tuple[int, Input]]:
@@ -358,14 +362,19 @@ def children(region: Region) -> Iterator[Region]:
     for option in region.options:
         yield option.body
     for _, node in region.nodes():
-        match node:
-            case Call() | Inline() | Choice() | Scan():
-                yield node.region
-            case Select():
-                yield node.then
-                yield node.otherwise
-            case Repeat():
-                yield from (step.body for step in node.steps)
+        yield from regions_of(node)
+
+
+def regions_of(node: Node) -> Iterator[Region]:
+    """The regions that a node uses directly, in order."""
+    match node:
+        case Call() | Inline() | Choice() | Scan():
+            yield node.region
+        case Select():
+            yield node.then
+            yield node.otherwise
+        case Repeat():
+            yield from (step.body for step in node.steps)
 
 
 def expressions(node: Node) -> Iterator[Expr]:

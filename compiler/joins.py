@@ -18,23 +18,24 @@ class Misfit(Exception):
         self.code, self.message, self.help = code, message, help
 
 
-def joined(how: str, shapes: list[Sizes]) -> Sizes:
-    """The shape of a `sum`, `mean` or `concat`.
+def joined(how: str, shapes: list[Sizes], names: list[str | None]) -> Sizes:
+    """The shape of a `sum`, `mean` or `concat`; `names` say what the values come from.
 
     Raises:
         Misfit: when the shapes differ in more than what is joined.
     """
     first = shapes[0]
     axis = channel_axis(len(first))
-    for shape in shapes[1:]:
+    names = names if len(set(names)) > 1 else [None] * len(names)
+    for shape, name in zip(shapes[1:], names[1:], strict=True):
         same = shape == first
         if how == "concat":
             same = _without(shape, axis) == _without(first, axis)
         if not same:
             raise Misfit(
                 "E0501",
-                f"`{how}` joins values of different shape: {dimensions(first)} and "
-                f"{dimensions(shape)}",
+                f"`{how}` joins values of different shape: {_named(first, names[0])} and "
+                f"{_named(shape, name)}",
                 _advice(first, shape),
             )
     if how == "concat":
@@ -101,6 +102,10 @@ def check_tied(table: str, matrix: Sizes, tables: Mapping[str, Sizes]) -> None:
 
 def _without(shape: Sizes, axis: int) -> Sizes:
     return shape[:axis] + shape[axis + 1 :]
+
+
+def _named(shape: Sizes, name: str | None) -> str:
+    return f"{dimensions(shape)} from `{name}`" if name is not None else dimensions(shape)
 
 
 def _advice(first: Sizes, second: Sizes) -> str:

@@ -112,7 +112,11 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
         if layer == "pool" and pad > arguments["k"] // 2:  # type: ignore[operator]
             return f"a pool of {arguments['k']} takes at most {arguments['k'] // 2} of padding"  # type: ignore[operator]
     if any(n < 1 for n in out_shape(layer, shape, arguments)):
-        return f"nothing is left of {dimensions(shape)}"
+        window = arguments.get("k")
+        if window is None or layer not in SQUARE_WINDOW:
+            return f"nothing is left of {dimensions(shape)}"
+        reach = (window - 1) * arguments.get("dilation", 1) + 1  # type: ignore[operator]
+        return f"a window of {reach} does not fit into {dimensions(shape[1:])} and its padding"
     return None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compiler.expr import symbols
@@ -21,6 +22,7 @@ from compiler.ir import (
     Step,
     children,
 )
+from dsl.diagnostics import Diagnostic
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Program:
     profile: str
     network: Region
     values: Mapping[str, Any]
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
 
     def regions(self) -> list[Region]:
         """All regions reachable from the network, each after those it uses; branches included."""
@@ -90,6 +93,13 @@ def is_cell_call(step: Step) -> bool:
     """Whether a step of a repeat is one cell."""
     nodes = [n for _, n in step.body.nodes() if not isinstance(n, Input)]
     return len(nodes) == 1 and isinstance(nodes[0], Call) and nodes[0].region.kind == "cell"
+
+
+def kept(kind: Region) -> dict[str, int]:
+    """How many edges each node of a kind keeps, in the order of the program."""
+    edges = Counter(d.node or d.path for d in kind.decisions)
+    most = None if kind.keep is None else kind.keep.count
+    return {node: count if most is None else min(most, count) for node, count in edges.items()}
 
 
 def stacks(decisions: tuple[Decision, ...]) -> list[list[int]]:

@@ -38,7 +38,7 @@ CODES: dict[str, str] = {
     "E0403": "a name cannot be read inside this repeat",
     "E0404": "a group or list has no such member, or an impossible number of them",
     "E0405": "a number must be known before the network is built",
-    "E0406": "a value never reaches the output",
+    "E0406": "an input of the network never reaches its output",
     # Shapes
     "E0501": "values that meet differ in shape",
     "E0502": "a layer cannot read a value of that many dimensions",
@@ -80,4 +80,17 @@ CODES: dict[str, str] = {
     "E0802": "a genotype does not fit the space",
     # Commands
     "E0901": "there is no such pipeline",
+    # Warnings: what is legal and surely not meant
+    "W0101": "an import brings nothing that is used",
+    "W0201": "a set, op or cell is never used",
+    "W0202": "a parameter is never read",
+    "W0203": "a value never reaches the output",
+    "W0301": "a condition is always the same",
+    "W0601": "a choice has a single option",
+    "W0602": "an item of a set stands for no option",
+    "W0603": "two options are the same operation",
+    "W0604": "a cell decides nothing",
+    "W0605": "a `keep` never drops an edge",
+    "W0606": "what is shared is used once",
+    "W0701": "the auxiliary head is built in no profile",
 }

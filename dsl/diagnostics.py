@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from os.path import commonprefix
 
 from dsl.source import Span
 
@@ -24,7 +25,8 @@ class Label:
 class Diagnostic:
     """One fault. `message` states it, in lower case without a full stop; only `help` suggests.
 
-    `span` is None where a fault has no place, as for a file that does not exist.
+    `span` is None where a fault has no place, as for a file that does not exist. Codes begin with
+    E where nothing can be built, with W (a warning) where what is legal is surely not meant.
     """
 
     code: str
@@ -32,6 +34,10 @@ class Diagnostic:
     span: Span | None
     help: str | None = None
     labels: tuple[Label, ...] = ()
+
+    @property
+    def severity(self) -> str:
+        return "warning" if self.code.startswith("W") else "error"
 
 
 class DartsError(Exception):
@@ -45,7 +51,8 @@ class DartsError(Exception):
         for diagnostic in self.diagnostics:
             place = "" if diagnostic.span is None else f"{diagnostic.span}: "
             suggestion = "" if diagnostic.help is None else f" (help: {diagnostic.help})"
-            yield f"{place}error[{diagnostic.code}]: {diagnostic.message}{suggestion}"
+            kind = f"{diagnostic.severity}[{diagnostic.code}]"
+            yield f"{place}{kind}: {diagnostic.message}{suggestion}"
 
 
 def fault(
@@ -64,22 +71,34 @@ class Collector:
     def add(
         self, code: str, message: str, span: Span | None, help: str | None = None, *labels: Label
     ) -> None:
-        place = message if span is None else span
-        self._found.setdefault((code, place), Diagnostic(code, message, span, help, labels))
+        self.take(Diagnostic(code, message, span, help, labels))
+
+    def take(self, found: Diagnostic) -> None:
+        place = found.message if found.span is None else found.span
+        self._found.setdefault((found.code, place), found)
 
     def extend(self, error: DartsError) -> None:
         for found in error.diagnostics:
-            self.add(found.code, found.message, found.span, found.help, *found.labels)
+            self.take(found)
 
     def __len__(self) -> int:
         return len(self._found)
 
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return self._of("warning")
+
     def raise_if_any(self) -> None:
         """Raises:
-        DartsError: when anything was collected.
+        DartsError: when an error was collected; warnings wait until a file is sound.
         """
-        if self._found:
-            raise DartsError(sorted(self._found.values(), key=_text_order))
+        errors = self._of("error")
+        if errors:
+            raise DartsError(errors)
+
+    def _of(self, severity: str) -> tuple[Diagnostic, ...]:
+        found = (d for d in self._found.values() if d.severity == severity)
+        return tuple(sorted(found, key=_text_order))
 
 
 def _text_order(diagnostic: Diagnostic) -> tuple[str, int]:
@@ -95,6 +114,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     candidates = sorted(set(known))
     if len(name) > LONGEST_NAME or len(candidates) > MOST_NAMES:
         return None
-    other_case = [known for known in candidates if known.lower() == name.lower()]
-    near = other_case or get_close_matches(name, candidates, n=1, cutoff=0.6)
+    near = [known for known in candidates if known.lower() == name.lower()]
+    near = near or sorted(
+        (known for known in candidates if _is_slip(name, known)),
+        key=lambda known: (sorted(known) != sorted(name), -len(known)),
+    )
+    near = near or get_close_matches(name, candidates, n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else None
+
+
+def _is_slip(name: str, known: str) -> bool:
+    """Whether a letter is missing, too many or another, or two neighbours changed places."""
+    if abs(len(name) - len(known)) > 1:
+        return False
+    start = len(commonprefix([name, known]))
+    end = len(commonprefix([name[start:][::-1], known[start:][::-1]]))
+    left, right = name[start : len(name) - end], known[start : len(known) - end]
+    if len(left) == 2:
+        return left == right[::-1]
+    return max(len(left), len(right)) == 1 and start + end > 0

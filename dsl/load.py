@@ -7,14 +7,14 @@ from pathlib import Path, PurePath
 
 from dsl import ast, files
 from dsl.diagnostics import Collector, DartsError, Label
+from dsl.limits import MAX_FILES, MAX_IMPORTS, MAX_WORDS, count_words
 from dsl.parse import parse
 from dsl.profiles import resolve_network
 from dsl.resolve import resolve
 from dsl.scope import Imported, Scope, scope_of
 from dsl.source import Source, Span
 from dsl.space import Profile, Space
-
-MAX_FILES = 64
+from dsl.suspect import check_suspects
 
 
 def load(path: str | Path) -> Space:
@@ -41,9 +41,12 @@ def _load(source: Source, folder: Path | None) -> Space:
     unit = loader.unit(source, folder)
     loader.found.raise_if_any()
     assert unit is not None
+    check_suspects(unit.file, unit.imports, unit.scope.own, unit.profiles, loader.found)
+    # Warnings about what another file does are for those who work on that one.
+    warnings = (w for w in loader.found.warnings if w.span and w.span.source is source)
     network = next((d for d in unit.file.declarations if isinstance(d, ast.NetworkDecl)), None)
     scopes = {u.file.span.source: u.scope.visible for u in loader.units}
-    return Space(source, unit.file, scopes, network, unit.profiles)
+    return Space(source, unit.file, scopes, network, unit.profiles, tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class _Unit:
     """A file that could be parsed, with what is visible in it."""
 
     file: ast.File
+    imports: list[Imported]
     scope: Scope
     profiles: dict[str, Profile]
 
@@ -63,6 +67,7 @@ class _Loader:
         self.read: dict[Path, _Unit | None] = {}
         self.scopes: dict[Source, Scope] = {}
         self.opening: list[tuple[Path, str, Span]] = []
+        self.words = 0
 
     @property
     def units(self) -> list[_Unit]:
@@ -73,6 +78,7 @@ class _Loader:
         place = (folder or Path()) / source.name if source.path is None else source.path
         place = place.resolve()
         self.read[place] = None
+        self.words += count_words(source)
         try:
             file = parse(source)
         except DartsError as error:
@@ -82,7 +88,7 @@ class _Loader:
         scope = scope_of(file, imports, self.found)
         self.scopes[source] = scope
         resolve(file, scope, self.scopes, self.found)
-        self.read[place] = _Unit(file, scope, resolve_network(file, self.found))
+        self.read[place] = _Unit(file, imports, scope, resolve_network(file, self.found))
         return self.read[place]
 
     def imported(
@@ -113,13 +119,21 @@ class _Loader:
         if len(self.read) > MAX_FILES:
             self.found.add("E0103", f"a program has at most {MAX_FILES} files", span)
             return
+        if len(self.opening) > MAX_IMPORTS:
+            self.found.add("E0103", f"imports go at most {MAX_IMPORTS} files deep", span)
+            return
         name = PurePath("spaces", path.name)
         if folder is not None and path.is_relative_to(folder):
             name = PurePath(source.name).parent / path.relative_to(folder)
         try:
-            self.unit(files.read(path, str(name)), path.parent)
+            opened = files.read(path, str(name))
         except DartsError as error:
             self.found.extend(error)
+            return
+        if self.words + count_words(opened) > MAX_WORDS:
+            self.found.add("E0103", f"a program has at most {MAX_WORDS} words", span)
+            return
+        self.unit(opened, path.parent)
 
     def report_cycle(self, place: Path) -> None:
         start = next(i for i, (opened, _, _) in enumerate(self.opening) if opened == place)

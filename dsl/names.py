@@ -133,7 +133,8 @@ class Names:
         if node.name == "index":
             inside, where = bool(places.groups), "a `node` group"
         if not inside:
-            self.found.add("E0207", f"`{node.name}` counts inside {where}", node.span)
+            help = f"a parameter, which {where} gives: `f({node.name})`"
+            self.found.add("E0207", f"`{node.name}` counts inside {where}", node.span, help)
 
     def dimension(self, node: ast.Name, places: Places) -> None:
         """Checks what an operation runs along: the name of a size in a pattern."""
@@ -153,7 +154,7 @@ class Names:
             self.nothing_called(name, places, Wants.ANYTHING, places.groups)
         else:
             message = f"`earlier {node.name}` means something only inside the group `{node.name}`"
-            self.found.add("E0209", message, node.span)
+            self.found.add("E0209", message, node.span, f"`{node.name}` is all of it")
 
     def nothing_called(
         self, node: ast.Name, places: Places, wants: Wants, words: tuple[str, ...]

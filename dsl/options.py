@@ -157,4 +157,6 @@ def _report_refused(
         f"`{value.span.text}` has no `{argument.name}`, "
         f"which `{call.span.text}` gives to every option"
     )
-    found.add("E0306", message, argument.name_span, None, Label(value.span, "an option of the set"))
+    help = f"an op that takes `{argument.name}` in its place"
+    label = Label(value.span, "an option of the set")
+    found.add("E0306", message, argument.name_span, help, label)

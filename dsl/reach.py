@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from dsl import ast
 from dsl.calls import counted
@@ -11,16 +11,34 @@ from dsl.diagnostics import Collector
 from dsl.vocabulary import JOINS
 
 
-def check_reach(body: ast.Body, inputs: tuple[ast.Input, ...], found: Collector) -> None:
-    """Reports inputs and bindings that nobody reads, members of groups too, and empty nodes."""
+def check_reach(
+    declaration: ast.OpDecl | ast.CellDecl | ast.NetworkDecl, found: Collector
+) -> None:
+    """Reports bindings and inputs that nobody reads, members of groups too, and empty nodes.
+
+    That an input of the network reaches its output is part of what a network is; elsewhere an
+    unread value is a warning.
+    """
+    body = declaration.body
     groups = [node for node in body.walk() if isinstance(node, ast.Group)]
     empty = [_check_first_member(group, found) for group in groups]
-    if not any(empty):  # a node that reads nothing leaves what it should read unread
-        _reach(body, [node.name for node in inputs if node.name.name != "_"], found)
+    if any(empty):  # a node that reads nothing leaves what it should read unread
+        return
+    live, read = _reach(body, found)
+    for name in (node.name for node in declaration.inputs or () if node.name.name != "_"):
+        message = f"`{name.name}` never reaches the output"
+        if isinstance(declaration, ast.NetworkDecl):
+            if name.name not in live:
+                found.add("E0406", message, name.span)
+        elif name.name not in read:
+            found.add("W0203", message, name.span, "call it `_` where it need not be read")
 
 
-def _reach(body: ast.Body, inputs: Iterable[ast.Name], found: Collector) -> set[str]:
-    """The names that what reaches the end of `body` reads, its own and those around it."""
+def _reach(body: ast.Body, found: Collector) -> tuple[set[str], set[str]]:
+    """The names that what reaches the end of `body` reads, and those that anything in it reads.
+
+    Names of its own are among them, and those around it.
+    """
     reads = [_reads(statement, found) for statement in body.statements]
     live = _names_in(body.result)
     for statement, names in zip(body.statements, reads, strict=True):
@@ -31,13 +49,14 @@ def _reach(body: ast.Body, inputs: Iterable[ast.Name], found: Collector) -> set[
         if any(name.name in live for name in _bound(statement)):
             live |= names
     read = live.union(*reads)
-    for name in [*inputs, *(n for s in body.statements for n in _bound(s))]:
+    for name in (n for s in body.statements for n in _bound(s)):
         # What only a dead value reads is dead too; the end of the chain is reported, once.
         if name.name not in read:
-            found.add("E0406", f"`{name.name}` never reaches the output", name.span)
+            message = f"`{name.name}` never reaches the output"
+            found.add("W0203", message, name.span, "join it to what does, or remove it")
     groups = [s for s in body.statements if isinstance(s, ast.Group) and s.name.name in read]
     _check_members({group.name.name: group for group in groups}, body, found)
-    return live
+    return live, read
 
 
 def _reads(statement: ast.Statement, found: Collector) -> set[str]:
@@ -45,7 +64,7 @@ def _reads(statement: ast.Statement, found: Collector) -> set[str]:
         case ast.Bind() | ast.Shared() | ast.Auxiliary():
             return _names_in(statement.value)
         case ast.Group():
-            inside = _reach(statement.body, (), found)
+            inside, _ = _reach(statement.body, found)
             return (inside | _names_in(statement.count)) - {statement.name.name}
     return set()
 
@@ -101,7 +120,9 @@ def _check_all_read(group: ast.Group, count: int, read: set[int], found: Collect
     needed = range(count - 1, count) if any(e.name == name for e in earlier) else range(count)
     unread = next((member for member in needed if member not in read), None)
     if unread is not None:
-        found.add("E0406", f"`{name}[{unread}]` never reaches the output", group.name.span)
+        message = f"`{name}[{unread}]` never reaches the output"
+        help = f"`{name}` is all of the group, as in `concat({name})`"
+        found.add("W0203", message, group.name.span, help)
 
 
 def _whole(node: ast.Expr) -> int | None:
@@ -126,7 +147,7 @@ def _check_first_member(group: ast.Group, found: Collector) -> bool:
             if node.callee.name in JOINS and all(s == name for s in joined):
                 join = node.callee.name
                 message = f"`{name}[0]` has nothing to {join}: `earlier {name}` is empty there"
-                found.add("E0604", message, node.span)
+                found.add("E0604", message, node.span, "let it read an input as well")
                 is_empty = True
         waiting.extend(node.children())
     return is_empty

@@ -18,7 +18,8 @@ WIDTH = 120
 LONGEST = 400
 """The most characters of a message that are shown."""
 
-_RED, _BLUE, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"
+_RED, _YELLOW, _BLUE = "\x1b[1;31m", "\x1b[1;33m", "\x1b[1;34m"
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 def render(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
@@ -65,13 +66,15 @@ class _Picture:
     def __init__(self, diagnostic: Diagnostic, color: bool) -> None:
         self.diagnostic = diagnostic
         self.color = color
+        self.accent = _RED if diagnostic.severity == "error" else _YELLOW
         self.marks = [_Mark(label.span, label.text, False) for label in diagnostic.labels]
         if diagnostic.span is not None:
             self.marks.insert(0, _Mark(diagnostic.span, "", True))
         self.gutter = max((len(str(mark.line)) for mark in self.marks), default=1)
 
     def text(self) -> str:
-        code = self.paint(f"error[{self.diagnostic.code}]", _RED)
+        kind = f"{self.diagnostic.severity}[{self.diagnostic.code}]"
+        code = self.paint(kind, self.accent)
         lines = [code + self.paint(f": {escape(self.diagnostic.message)}", _BOLD)]
         files = list(dict.fromkeys(mark.file for mark in self.marks))
         for file in files:
@@ -101,7 +104,7 @@ class _Picture:
 
     def underline(self, mark: _Mark, window: _Window) -> str:
         start, end = window.columns(mark)
-        sign, code = ("^", _RED) if mark.primary else ("-", _BLUE)
+        sign, code = ("^", self.accent) if mark.primary else ("-", _BLUE)
         said = f"{sign * max(1, end - start)} {escape(mark.text)}".rstrip()
         return f"{self.margin()} {' ' * start}{self.paint(said, code)}"
 

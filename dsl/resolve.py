@@ -52,7 +52,7 @@ class _Resolver:
             self.outputs(node.outputs, places)
         self.body(node.body, places, is_network)
         if self.names.sound:
-            check_reach(node.body, node.inputs or (), self.found)
+            check_reach(node, self.found)
 
     def inputs(self, inputs: tuple[ast.Input, ...], places: Places) -> None:
         """Binds inputs and the names in their patterns that no parameter has.
@@ -112,7 +112,8 @@ class _Resolver:
             case ast.Auxiliary():
                 if not is_network:
                     span = node.span.head(len("auxiliary"))
-                    self.found.add("E0712", "`auxiliary` belongs to a network", span)
+                    way_out = "write it in the network, on a value that is bound there"
+                    self.found.add("E0712", "`auxiliary` belongs to a network", span, way_out)
                 self.expr(node.value, places, Wants.START)
             case ast.Keep() if node.strength not in STRENGTHS:
                 help = did_you_mean(node.strength, STRENGTHS)

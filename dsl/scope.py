@@ -99,7 +99,8 @@ def _is_new(
 def _report_both(name: str, first: Imported, second: Imported, found: Collector) -> None:
     label = Label(first.span, "the first comes from here")
     message = f"`{name}` comes from both `{first.name}` and `{second.name}`"
-    found.add("E0206", message, second.span, None, label)
+    help = "import one of them, or rename it in the other"
+    found.add("E0206", message, second.span, help, label)
 
 
 def _report_repeated(imports: list[Imported], found: Collector) -> None:
@@ -118,7 +119,8 @@ def _report_recursion(own: Mapping[str, Named], found: Collector) -> None:
         way = ", ".join(f"`{name}`" for name in [*cycle, cycle[0]])
         first, *others = (own[name].name.span for name in cycle)
         labels = [Label(span, "on the way round") for span in others]
-        found.add("E0208", f"`{cycle[0]}` would contain itself: {way}", first, None, *labels)
+        help = "a `node` group or a `repeat` does something several times"
+        found.add("E0208", f"`{cycle[0]}` would contain itself: {way}", first, help, *labels)
 
 
 def _mentioned(declaration: Named) -> list[str]:

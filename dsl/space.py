@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dsl import ast
+from dsl.diagnostics import Diagnostic
 from dsl.settings import Value
 from dsl.source import Source, Span
 
@@ -39,6 +40,8 @@ class Space:
     scopes: Mapping[Source, Mapping[str, ast.Declaration]]
     network: ast.NetworkDecl | None
     profiles: Mapping[str, Profile]
+    warnings: tuple[Diagnostic, ...] = ()
+    """What is legal in its file and surely not meant, as far as names show it."""
 
     @property
     def name(self) -> str:

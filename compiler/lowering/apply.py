@@ -12,9 +12,6 @@ from compiler.ir import (
     Form,
     Option,
     Region,
-    is_in_place,
-    is_module,
-    is_open,
 )
 from compiler.layers import SQUARE_WINDOW
 from compiler.lowering import calls, labels, repeat, scan, sharing
@@ -40,8 +37,10 @@ from compiler.lowering.values import (
     is_tied,
     kind,
 )
+from compiler.ways import origin
 from dsl import ast
-from dsl.diagnostics import DartsError, fault
+from dsl.calls import counted
+from dsl.diagnostics import DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import AUTO, LAYERS, SAME
 
@@ -87,7 +86,7 @@ def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -
     if len(operands) != 1:
         raise fault(
             "E0402",
-            f"`{span.text}` reads one value, {len(operands)} flow in",
+            f"`{span.text}` reads one value, {counted(len(operands))} flow in",
             span,
             "`each (…) -> …`, or join them with `sum` or `concat`",
         )
@@ -125,9 +124,11 @@ def check_numbers(body: Body, operands: tuple[Ref, ...], reader: str, span: Span
 
 def wrong_count(name: str, wanted: int, given: int, span: Span) -> DartsError:
     """What is declared reads another number of values than flow into it."""
-    flow_in = "one flows" if given == 1 else f"{given} flow"
-    many = "one value" if wanted == 1 else f"{wanted} values"
-    return fault("E0402", f"`{name}` reads {many}, {flow_in} in", span)
+    flow_in = "one flows" if given == 1 else f"{counted(given)} flow"
+    many = "one value" if wanted == 1 else f"{counted(wanted)} values"
+    values = ", ".join("abcdefgh"[:wanted])
+    help = f"`({values}) -> {name}`" if given == 1 < wanted < 9 else None
+    return fault("E0402", f"`{name}` reads {many}, {flow_in} in", span, help)
 
 
 def step_span(operation: Operation, default: Span) -> Span:
@@ -141,10 +142,16 @@ def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
     rank = body.rank(operand)
     if rank not in LAYERS[layer].ranks:
         wanted = READS.get(LAYERS[layer].ranks, "a vector, a sequence or an image")
+        place = origin(body.region, operand.number)
+        near = place is not None and place.source is operation.span.source
+        labels = [Label(place, f"this is {RANKS[rank]}")] if place is not None and near else []
         raise fault(
-            "E0502", f"`{layer}` reads {wanted}, this is {RANKS[rank]}", operation.span,
+            "E0502",
+            f"`{layer}` reads {wanted}, this is {RANKS[rank]}",
+            operation.span,
             "an `embedding` makes numbers of words" if rank == 0 else RANK_HELP.get(layer),
-        )  # fmt: skip
+            *(label for label in labels if label.span != operation.span),
+        )
     missing = [a.name for a in LAYERS[layer].required if a.name not in arguments]
     if missing:
         raise fault("E0302", f"`{layer}` needs `{missing[0]}`", operation.span)
@@ -252,12 +259,15 @@ def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
     options = operation.options
     numbers = tuple(o.number for o in operands)
     shapes = [body.builder.shape(number) for number in numbers]
+    chosen = body.lowering.chosen
+    chosen[options.span] = max(chosen.get(options.span, 0), len(options.options))
     selectable = [o for o in options.options if not o.sink]
     if len(options.options) == 1 and selectable:
         made = branch(body, selectable[0].operation, shapes, selectable[0].label, span)
         return body.ref(body.builder.branch(made, {}, numbers, selectable[0].label, span))
     if options.declaration is not None:
-        region, arguments = sets.set_region(body, options, [len(shape) for shape in shapes])
+        ranks = [len(shape) for shape in shapes]
+        region, arguments = sets.set_region(body, options, ranks, operation.span)
     else:
         region, arguments = Region("choice", "branch", span=options.span), ()
         names = input_names(body, [o.operation for o in options.options], len(shapes))
@@ -266,21 +276,7 @@ def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
             for o in options.options
         )
         region.outputs = sets.pass_through(region, names, shapes)
-    for option in region.options:
-        if is_open(option.body):
-            raise fault(
-                "E0605",
-                f"option `{option.label}` holds a decision of its own",
-                operation.span,
-                "a cell that decides cannot be an option of another decision",
-            )
-        if options.declaration is not None and not (is_in_place(region) or is_module(option.body)):
-            raise fault(
-                "E0401",
-                f"option `{option.label}` of this set is not one module",
-                options.span,
-                "make it an op of its own, or write the set where it is chosen from",
-            )
+        sets.check_closed(region, operation.span)
     source = body.edge_source
     path = f"{body.node or 'return'} from {source}" if source else (body.node or "return")
     unique, count = path, 2

@@ -148,7 +148,7 @@ class Body:
             case ast.Shared():
                 self.shared(statement)
             case ast.Keep():
-                self.region.keep = Keep(statement.count, statement.strength)
+                self.region.keep = Keep(statement.count, statement.strength, statement.span)
             case ast.Auxiliary():
                 self.auxiliary(statement)
 
@@ -336,9 +336,7 @@ class Body:
             return value
         declaration = self.frame.scope.get(name)
         if isinstance(declaration, ast.SetDecl):
-            frame = Frame({}, self.lowering.space.scope(declaration))
-            with self.looking_up(frame):
-                return options.set_value(self, declaration.value, declaration)
+            return options.declared_set(self, declaration)
         if isinstance(declaration, ast.OpDecl | ast.CellDecl):
             return Declared(declaration, (), node.span)
         if name in PHASES:

@@ -23,6 +23,7 @@ from compiler.lowering.values import (
     LayerOperation,
     Poison,
     Ref,
+    SetValue,
     Value,
     as_function,
     is_operation,
@@ -31,7 +32,7 @@ from compiler.lowering.values import (
 )
 from compiler.program import Program
 from dsl import ast
-from dsl.diagnostics import Collector, DartsError, fault
+from dsl.diagnostics import Collector, DartsError, Label, fault
 from dsl.source import Span
 from dsl.space import Space
 
@@ -48,8 +49,10 @@ def lower(
     """
     lowering = Lowering(space, phase, auxiliary)
     network = lowering.network(values)
+    lowering.warn_of_sets()
     lowering.collector.raise_if_any()
-    program = Program(space.name, phase, profile, network, dict(values))
+    warnings = lowering.collector.warnings
+    program = Program(space.name, phase, profile, network, dict(values), warnings)
     _number_names(program)
     return program
 
@@ -69,6 +72,11 @@ class Lowering:
             self.overridden.add((callee, name))
             if name not in self.set_arguments[callee]:
                 self.set_arguments[callee].append(name)
+        self.sets: dict[int, SetValue] = {}
+        self.chosen: dict[Span, int] = {}
+        """For every set that is chosen from, how many options it has where it has most."""
+        self.items: dict[Span, int] = {}
+        """For every item of a set, how many options it stands for where it is most."""
         self.inlined: dict[int, bool] = {}
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
@@ -159,7 +167,8 @@ class Lowering:
                 "E0606",
                 f"uses of `{name}` differ in structure, so they cannot decide alike",
                 declared.span,
-                f"the first use is at {place}; declare a second cell for this one",
+                f"a second cell for this use, as in `cell other = {declared.span.text}`",
+                Label(place, "the first use"),
             )
 
     def is_folded(self, declaration: ast.OpDecl | ast.CellDecl, name: str, value: Value) -> bool:
@@ -332,6 +341,16 @@ class Lowering:
         return body.finish(result)
 
     # -- small things
+
+    def warn_of_sets(self) -> None:
+        for span, count in self.chosen.items():
+            if count == 1:
+                message = "nothing to choose: this set has a single option"
+                self.collector.add("W0601", message, span, "the option alone, without `choose`")
+        for span, count in self.items.items():
+            if count == 0:
+                message = "this stands for no option, since its `if` never holds"
+                self.collector.add("W0602", message, span, "another condition, or leave it out")
 
     def inputs(self, declaration: ast.OpDecl | ast.CellDecl) -> tuple[ast.Input, ...] | None:
         """The inputs of an op or cell, through a cell that stands for another; None for a chain."""

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
 from compiler.expr import Expr, Symbol
-from compiler.ir import DIMENSIONS, Arguments, Dims, Option, Region
+from compiler.ir import (
+    DIMENSIONS,
+    Arguments,
+    Dims,
+    Option,
+    Region,
+    is_in_place,
+    is_module,
+    is_open,
+)
 from compiler.lowering import apply, calls, labels
 from compiler.lowering.usage import common_default
 from compiler.lowering.values import (
@@ -43,13 +52,25 @@ def options(body: Body, node: ast.Expr) -> SetValue:
     raise fault("E0601", f"`choose` needs a set, this is {kind(value)}", node.span)
 
 
+def declared_set(body: Body, declaration: ast.SetDecl) -> SetValue:
+    """A set that has a name; it is the same wherever it is read."""
+    known = body.lowering.sets
+    if id(declaration) not in known:
+        with body.looking_up(Frame({}, body.lowering.space.scope(declaration))):
+            known[id(declaration)] = set_value(body, declaration.value, declaration)
+    return known[id(declaration)]
+
+
 def set_value(body: Body, node: ast.Expr, declaration: ast.SetDecl | None = None) -> SetValue:
     if not isinstance(node, ast.SetExpr):
         value = options(body, node)
         return SetValue(value.options, node.span, declaration or value.declaration, value.given)
     found: list[OptionValue] = []
+    items = body.lowering.items
     for item in node.items:
-        found += _items(body, item, list(item.loops))
+        own = list(_items(body, item, list(item.loops)))
+        items[item.span] = max(items.get(item.span, 0), len(own))
+        found += own
     if not found:
         raise fault("E0601", "this set has no option left", node.span)
     if all(option.sink for option in found):
@@ -157,16 +178,35 @@ def _with_argument(
     )
 
 
+def check_closed(region: Region, span: Span) -> None:
+    """No option decides anything itself.
+
+    Raises:
+        DartsError: when one does.
+    """
+    for option in region.options:
+        if is_open(option.body):
+            raise fault(
+                "E0605",
+                f"option `{option.label}` holds a decision of its own",
+                span,
+                "a cell that decides cannot be an option of another decision",
+            )
+
+
 def pass_through(region: Region, names: list[str], shapes: list[Dims]) -> tuple[int, ...]:
     """Gives a set's region its inputs, the first of which stands for its output."""
     builder = Builder(region)
     return tuple(builder.input(n, shape) for n, shape in zip(names, shapes, strict=True))[:1]
 
 
-def set_region(body: Body, value: SetValue, ranks: list[int]) -> tuple[Region, Arguments]:
+def set_region(
+    body: Body, value: SetValue, ranks: list[int], span: Span
+) -> tuple[Region, Arguments]:
     """A named set as a region over the arguments it is given and the sizes of its inputs.
 
-    An argument that only other uses give has the value that all options have by default.
+    An argument that only other uses give has the value that all options have by default. `span` is
+    where the set is chosen from.
     """
     declaration = value.declaration
     assert declaration is not None
@@ -184,7 +224,7 @@ def set_region(body: Body, value: SetValue, ranks: list[int]) -> tuple[Region, A
         region.parameters = {n: common_default(value, n) for n in names}
         inner = body.inside(region)
         inner.frame = Frame({}, lowering.space.scope(declaration))
-        made = set_value(inner, declaration.value, declaration)
+        made = declared_set(inner, declaration)
         passed = (*folded, *((n, Symbol(n)) for n in names))
         inputs = apply.input_names(inner, [o.operation for o in made.options], len(ranks))
         shapes: list[Dims] = [
@@ -195,6 +235,15 @@ def set_region(body: Body, value: SetValue, ranks: list[int]) -> tuple[Region, A
         region.options = tuple(
             Option(o.label, o.sink, option(inner, o, passed, shapes, inputs)) for o in made.options
         )
+        check_closed(region, span)
+        for made_option in region.options:
+            if not (is_in_place(region) or is_module(made_option.body)):
+                raise fault(
+                    "E0401",
+                    f"option `{made_option.label}` of this set is not one module",
+                    value.span,
+                    "make it an op of its own, or write the set where it is chosen from",
+                )
         lowering.regions[key] = region
     found = lowering.regions[key]
     assert found is not None

@@ -42,6 +42,7 @@ def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span
             "write it in the network, its steps as an op",
         )
     bodies: list[tuple[tuple[Expr, ...] | None, ast.Expr]] = [(None, syntax.body)]
+    spans = [(), *(tuple(p.span for p in e.places) for e in syntax.exceptions)]
     frame = operation.frame.extended(step=Symbol("step"), stage=Symbol("stage"))
     with body.looking_up(operation.frame):
         for exception in syntax.exceptions:
@@ -59,8 +60,8 @@ def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span
     sizes: dict[str, Dims] = {w: tuple(Symbol(f"{w}_{d}") for d in "chw"[:rank]) for w in window}
     made = []
     with body.looking_up(frame):
-        for step, (places, inner) in zip(steps, bodies, strict=True):
-            made.append(Step(places, _step(body, step, window, sizes, inner.span)))
+        for step, (places, inner), written in zip(steps, bodies, spans, strict=True):
+            made.append(Step(places, _step(body, step, window, sizes, inner.span), written))
     name = f"{_plural(steps[0])}"
     shape = tuple(Symbol(f"{_unused(body, body.node or name, window)}_{d}") for d in "chw"[:rank])
     repeat = Repeat(

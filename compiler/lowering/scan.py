@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Expr
+from compiler.expr import Expr, show
 from compiler.lowering import apply, calls
 from compiler.lowering.values import Declared, Poison, Ref, Scanned, Value, is_operation, kind
 from dsl import ast
@@ -60,7 +60,8 @@ def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -
         if len(shape) < 2 or shape[0] != operation.dimension:
             text = operation.span.text
             message = f"`{text.split()[-1]}` is not the first dimension of what flows into `{text}`"
-            raise fault("E0717", message, span)
+            first = f"the first is `{show(shape[0])}`" if shape else None
+            raise fault("E0717", message, span, first)
     arguments = calls.complete(body, inner)
     shapes = [body.builder.shape(o.number)[1:] for o in operands]
     found = body.lowering.region(inner, arguments, shapes, scanned=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import CIFAR, PROGRAMS, space
+from support import CIFAR, PROGRAMS, SPACES, space
 
 from compiler.describe import check, describe
 from dsl import DartsError, load
@@ -33,6 +33,29 @@ def test_a_profile_and_overrides_change_the_numbers() -> None:
 def test_programs_check_and_describe(path) -> None:
     check(load(path))
     assert all(list(describe(load(path), None, {}).lines()))
+
+
+@pytest.mark.parametrize("path", sorted(SPACES.glob("*.darts")), ids=lambda path: path.stem)
+def test_shipped_spaces_give_no_warning(path) -> None:
+    assert check(load(path)) == ()
+
+
+def test_what_is_so_in_some_profiles_is_no_warning() -> None:
+    text = """
+        cell c(k) from x, y {{
+            node n[2] = sum(each (x, y) -> choose {{ conv(k), conv(3) as three, skip if k > 1 }})
+            return sum(n)
+        }}
+        network(k) from image[3, 8, 8] to class[2] {{
+            a = image -> conv(3)
+            return (a, a) -> c(k) -> flatten -> linear(2)
+        }}
+        profile search {{ k = 3 }}
+        profile final {{ k = 3 }}
+        profile other = search {{ k = {} }}
+    """
+    assert [d.code for d in check(space(text.format(3)))] == ["W0603"]
+    assert check(space(text.format(1))) == ()
 
 
 def test_every_profile_is_checked() -> None:

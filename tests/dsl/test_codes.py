@@ -20,7 +20,7 @@ def used() -> set[str]:
     return {
         code
         for path in files
-        for code in re.findall(r"\bE0\d{3}\b", path.read_text(encoding="utf-8"))
+        for code in re.findall(r"\b[EW]0\d{3}\b", path.read_text(encoding="utf-8"))
     }
 
 
@@ -30,5 +30,5 @@ def test_every_code_in_use_is_explained() -> None:
 
 def test_codes_are_in_order() -> None:
     assert list(CODES) == sorted(CODES)
-    assert all(re.fullmatch(r"E0[1-9]\d\d", code) for code in CODES)
+    assert all(re.fullmatch(r"[EW]0[1-9]\d\d", code) for code in CODES)
     assert all(text[0].islower() or text[0] == "`" for text in CODES.values())
