@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compiler.compile import build, compile_space, emit
+    from compiler.building import build
+    from compiler.compile import compile_space, emit
     from compiler.derive import Derivation
     from compiler.genotype import Genotype
     from compiler.profile import data_overrides, settings, word_overrides
@@ -14,7 +15,7 @@ _HOMES = {
     "Derivation": "compiler.derive",
     "Genotype": "compiler.genotype",
     "Supernet": "compiler.supernet",
-    "build": "compiler.compile",
+    "build": "compiler.building",
     "compile_space": "compiler.compile",
     "data_overrides": "compiler.profile",
     "emit": "compiler.compile",

@@ -1,30 +1,25 @@
-"""`compiler.build` and `compiler.emit`: from a file to a network, and to the text of one."""
+"""From a file to the text of a network, its supernet or a final model; no torch here."""
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from compiler.codegen.layout import docstring
 from compiler.codegen.module import generate
-from compiler.codegen.names import attributes
+from compiler.facts import Facts
 from compiler.files import write_text
 from compiler.genotype import Genotype, resolve
 from compiler.instantiate import instantiate
-from compiler.ir import Scan
 from compiler.measure import measure
 from compiler.passes import pipeline
 from compiler.profile import Values
 from compiler.program import Program, stacks
 from compiler.specialise import specialise
-from compiler.supernet import Supernet
 from compiler.verify import verify
-from dsl.diagnostics import fault
 from dsl.load import load
 from dsl.space import Space
 
@@ -52,6 +47,23 @@ def compile_space(
     Raises:
         DartsError: for a fault of the file, the profile, an override or the genotype.
     """
+    values, program, facts = specialised(space, profile, genotype, overrides)
+    *_, (_, program) = stages(program, passes)
+    source = generate(program, facts, _docstring(program, passes))
+    return Compiled(program, source, values)
+
+
+def specialised(
+    space: Space | str | Path,
+    profile: str | None = None,
+    genotype: Genes | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> tuple[Values, Program, Facts]:
+    """A space to IR before any pass, its choices replaced where a genotype is given.
+
+    Raises:
+        DartsError: for a fault of the file, the profile, an override or the genotype.
+    """
     space = space if isinstance(space, Space) else load(space)
     phase = "search" if genotype is None else "final"
     values, program, facts = measure(space, phase, profile, overrides or {})
@@ -59,59 +71,21 @@ def compile_space(
         genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
         program = specialise(program, resolve(genotype, program.kinds))
         facts = instantiate(program)
+    return values, program, facts
+
+
+def stages(program: Program, passes: str) -> Iterator[tuple[str, Program]]:
+    """A program before any pass, under an empty name, then after each pass of a pipeline.
+
+    Raises:
+        DartsError: when there is no pipeline of that name.
+    """
     verify(program)
+    yield "", program
     for each in pipeline(passes):
         program = each.apply(program)
         verify(program, after=each.name)
-    source = generate(program, facts, _docstring(program, passes))
-    return Compiled(program, source, values)
-
-
-def build(
-    space: Space | str | Path,
-    *,
-    profile: str | None = None,
-    genotype: Genes | None = None,
-    passes: str = "none",
-    auxiliary: bool = False,
-    **overrides: Any,
-) -> nn.Module:
-    """The network a file describes.
-
-    Without a genotype, its supernet (`compiler.Supernet`) in the search profile: `net(images)`
-    gives logits [batch, classes], a recurrent `net(words, state)` logits [time, batch, words] and
-    the state after them. With one, the final model in the final profile; `auxiliary=True` builds
-    its auxiliary head too, and `forward` then returns a pair while training. `profile` names
-    another profile of the file; `overrides` are profile values by name. Weights and alphas are
-    drawn from torch's global generator.
-
-    Raises:
-        DartsError: for a fault of the file, the profile, an override or the genotype.
-    """
-    compiled = compile_space(space, profile, genotype, passes, overrides)
-    classes = execute(compiled.source, f"<dartsc {compiled.program.name}>")
-    if genotype is None:
-        model = marked(classes["Supernet"](), compiled.program)
-        return Supernet(model, compiled.program)
-    options = {"auxiliary": True} if auxiliary else {}
-    if auxiliary and not compiled.program.network.auxiliary:
-        raise fault("E0712", "this network has no auxiliary output to build", None)
-    return marked(classes["Network"](**options), compiled.program)
-
-
-def marked(network: nn.Module, program: Program) -> nn.Module:
-    """Tells a recurrent network which of its modules are its recurrence and its readout.
-
-    `recurrence` is the module that runs over time last, `readout` the layer that makes the output;
-    their names, or an empty one where there is no such module.
-    """
-    region = program.network
-    names = attributes(region)
-    scans = [number for number, node in region.nodes() if isinstance(node, Scan)]
-    if scans:
-        network.recurrence = names[scans[-1]]  # type: ignore[assignment]
-        network.readout = names.get(region.outputs[0], "")  # type: ignore[assignment]
-    return network
+        yield each.name, program
 
 
 def emit(

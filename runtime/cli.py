@@ -6,26 +6,25 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import typer
+import click
 
-from compiler.passes import pipeline
-from dsl.diagnostics import DartsError
+from runtime import reading
 from runtime.errors import UserError
+from runtime.reading import Telling
 
 if TYPE_CHECKING:
     from dsl.settings import Value
-    from dsl.space import Space
     from runtime.bilevel import Hessian
     from runtime.bilevel_search import SearchResult
     from runtime.training import TrainingResult
 
 USERS_FAULT, OUR_FAULT, STOPPED = 1, 2, 130
 DEMO = "demo"
-
-app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+PATH = click.Path(path_type=Path)
 
 
 def main() -> None:
@@ -36,15 +35,10 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of `dartsc` with these arguments; messages go to the terminal."""
     try:
-        app(arguments, prog_name="dartsc")
+        dartsc(arguments, prog_name="dartsc")
     except SystemExit as stop:
-        # a wrong use of the command is the user's fault, which typer counts as 2
+        # a wrong use of the command is the user's fault, which click counts as 2
         return USERS_FAULT if stop.code == 2 else int(stop.code or 0)
-    except DartsError as error:
-        from dsl.render import render
-
-        print(render(error.diagnostics, color=sys.stderr.isatty()), file=sys.stderr, end="")
-        return USERS_FAULT
     except UserError as error:
         return _complain(str(error))
     except BrokenPipeError:
@@ -62,187 +56,230 @@ def _complain(message: str) -> int:
     return USERS_FAULT
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from runtime.version import version
 
         print(f"dartsc {version()}")
-        raise typer.Exit
+        context.exit()
 
 
-@app.command(help="Check a search space, search it, or write or train a final model of it.")
-def dartsc(
-    file: Annotated[Path | None, typer.Argument(help="a .darts file", show_default=False)] = None,
-    check: Annotated[bool, typer.Option("--check", help="check the file and say no more")] = False,
-    search: Annotated[bool, typer.Option("--search", help="search the space")] = False,
-    train: Annotated[
-        bool, typer.Option("--train", help="train the final model of --genotype on a text")
-    ] = False,
-    demo: Annotated[bool, typer.Option("--demo", help="the profile `demo`")] = False,
-    profile: Annotated[str | None, typer.Option(help="another profile of the file")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="cifar10, digits, or images:DIR with train/ and test/; for words topics, or "
-            "text:DIR with train.txt, valid.txt and test.txt"
-        ),
-    ] = None,
-    order: Annotated[int, typer.Option(min=1, max=2, help="2 unrolls one step of weights")] = 1,
-    hessian: Annotated[
-        str, typer.Option(help="finite_difference or exact, for --order 2")
-    ] = "finite_difference",
-    epochs: Annotated[int | None, typer.Option(min=1, help="epochs to search or train for")] = None,
-    seed: Annotated[int, typer.Option(help="decides all random numbers")] = 0,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda")] = None,
-    out: Annotated[Path | None, typer.Option(help="the folder of the run")] = None,
-    resume: Annotated[Path | None, typer.Option(help="go on with the run in this folder")] = None,
-    genotype: Annotated[Path | None, typer.Option(help="a genotype, YAML or tuple form")] = None,
-    emit: Annotated[Path | None, typer.Option(help="write the final model of --genotype")] = None,
-    dump: Annotated[str | None, typer.Option(help="ir: print the intermediate form")] = None,
-    passes: Annotated[str, typer.Option(help="which passes the supernet goes through")] = "none",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a profile's value")
-    ] = None,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True)
-    ] = False,
-) -> None:
-    overrides = dict(_setting(text) for text in settings or [])
-    if epochs is not None:
-        overrides["epochs"] = epochs
-    if demo and profile not in (None, DEMO):
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says, option by option; see `dartsc --help`."""
+
+    file: Path | None
+    check: bool
+    fmt: bool
+    diff: bool
+    explain: str | None
+    lsp: bool
+    format: str
+    search: bool
+    train: bool
+    demo: bool
+    profile: str | None
+    data: str | None
+    order: int
+    hessian: str
+    epochs: int | None
+    seed: int
+    device: str | None
+    out: Path | None
+    resume: Path | None
+    genotype: Path | None
+    emit: Path | None
+    dump: str | None
+    passes: str
+    settings: tuple[str, ...]
+
+    @property
+    def jobs(self) -> list[str]:
+        """The options given that each ask for a job of its own."""
+        jobs = {
+            "--check": self.check and not self.fmt,
+            "--fmt": self.fmt,
+            "--explain": self.explain,
+            "--lsp": self.lsp,
+            "--search": self.search,
+            "--train": self.train,
+            "--resume": self.resume,
+            "--emit": self.emit,
+            "--dump": self.dump,
+        }
+        return [name for name, asked in jobs.items() if asked]
+
+    @property
+    def telling(self) -> Telling:
+        return Telling(as_json=self.format == "json")
+
+    @property
+    def laid_over(self) -> str | None:
+        """The profile that is chosen."""
+        return DEMO if self.demo else self.profile
+
+    @property
+    def overrides(self) -> dict[str, Value]:
+        """What is given in place of a profile's values."""
+        values = dict(_setting(text) for text in self.settings)
+        return values if self.epochs is None else {**values, "epochs": self.epochs}
+
+
+@click.command(
+    help="Check a search space, lay it out, search it, or write or train a final model of it."
+)
+@click.argument("file", type=PATH, required=False)
+@click.option("--check", is_flag=True, help="check the file and say no more")
+@click.option("--fmt", is_flag=True, help="lay the file out; with --check, say whether it is")
+@click.option("--diff", is_flag=True, help="with --fmt, show what would change")
+@click.option("--explain", metavar="CODE", help="what a diagnostic means, with examples")
+@click.option("--lsp", is_flag=True, help="serve an editor, over stdin and stdout")
+@click.option("--format", default="text", help="how faults are told: text or json")
+@click.option("--search", is_flag=True, help="search the space")
+@click.option("--train", is_flag=True, help="train the final model of --genotype on a text")
+@click.option("--demo", is_flag=True, help="the profile `demo`")
+@click.option("--profile", help="another profile of the file")
+@click.option(
+    "--data",
+    help="cifar10, digits, or images:DIR with train/ and test/; for words topics, or text:DIR "
+    "with train.txt, valid.txt and test.txt",
+)
+@click.option("--order", type=click.IntRange(1, 2), default=1, help="2 unrolls a step of weights")
+@click.option(
+    "--hessian", default="finite_difference", help="finite_difference or exact, for --order 2"
+)
+@click.option("--epochs", type=click.IntRange(1), help="epochs to search or train for")
+@click.option("--seed", type=int, default=0, help="decides all random numbers")
+@click.option("--device", help="auto, cpu or cuda")
+@click.option("--out", type=PATH, help="the folder of the run")
+@click.option("--resume", type=PATH, help="go on with the run in this folder")
+@click.option("--genotype", type=PATH, help="a genotype, YAML or tuple form")
+@click.option("--emit", type=PATH, help="write the final model of --genotype")
+@click.option("--dump", metavar="STAGE", help="print tree, space, ir, ir:PASS or source")
+@click.option("--passes", default="none", help="which passes the supernet goes through")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="a profile's value")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version)
+def dartsc(**options: Any) -> None:
+    asked = Asked(**options)
+    _check(asked)
+    with asked.telling.faults():
+        if asked.explain is not None:
+            reading.explain(asked.explain)
+        elif asked.lsp:
+            from runtime.server import serve
+
+            serve()
+        elif asked.resume is not None:
+            _resume(asked.resume, asked)
+        elif asked.file is None:
+            raise UserError("which file? `dartsc spaces/cifar_cell.darts`, or --help")
+        else:
+            _work(asked.file, asked)
+
+
+def _check(asked: Asked) -> None:
+    """Options that do not go together.
+
+    Raises:
+        UserError: for the first of them.
+    """
+    if asked.demo and asked.profile not in (None, DEMO):
         raise UserError("--demo is a profile of its own: leave out --profile")
-    profile = DEMO if demo else profile
-    jobs = {"--check": check, "--search": search, "--train": train, "--emit": emit}
-    wanted = [name for name, on in jobs.items() if on]
-    if len(wanted) > 1 or (dump and wanted):
-        raise UserError(f"{' and '.join([*wanted, *(['--dump'] if dump else [])])}: one at a time")
-    if resume is not None:
-        own = {"--set": settings, "--epochs": epochs, "--profile": profile, "--out": out}
+    if len(asked.jobs) > 1:
+        raise UserError(f"{' and '.join(asked.jobs)}: one at a time")
+    if asked.diff and not asked.fmt:
+        raise UserError("--diff goes with --fmt")
+    if asked.format not in ("text", "json"):
+        raise UserError(f"--format is text or json, not `{asked.format}`")
+    if asked.hessian not in ("finite_difference", "exact"):
+        raise UserError(f"--hessian is finite_difference or exact, not `{asked.hessian}`")
+    if asked.resume is not None:
+        profile = asked.laid_over
+        own = {
+            "--set": asked.settings, "--epochs": asked.epochs, "--profile": profile,
+            "--out": asked.out,
+        }  # fmt: skip
         given = [name for name, value in own.items() if value]
         if given:
             raise UserError(f"a run goes on as it began: leave out {', '.join(given)}")
-        _resume(resume, data, device)
-        return
-    pipeline(passes)
-    if file is None:
-        raise UserError("which file? `dartsc spaces/cifar_cell.darts`, or --help")
-    if (train or emit is not None) != (genotype is not None) and not dump:
+    needed = asked.train or asked.emit is not None
+    if needed != (asked.genotype is not None) and not asked.dump:
         raise UserError(
             "--genotype goes with --emit or --train: --genotype g.yaml --emit model.py, or "
             "--genotype g.yaml --train"
         )
-    space = _load(file)
-    if search:
-        _search(space, file, data, out, order, hessian, seed, device, profile, passes, overrides)
-    elif train:
-        _train(space, file, genotype, data, out, seed, device, profile, overrides)
-    elif emit is not None:
-        _emit(space, genotype, emit, profile, overrides)
-    elif dump is not None:
-        _dump(space, dump, genotype, profile, passes, overrides)
+
+
+def _work(file: Path, asked: Asked) -> None:
+    """The one job that is done with a file."""
+    profile, overrides = asked.laid_over, asked.overrides
+    if asked.search:
+        _search(file, asked)
+    elif asked.train:
+        _train(file, asked)
+    elif asked.emit is not None:
+        _emit(file, asked.emit, asked)
+    elif asked.dump is not None:
+        reading.dump(file, asked.dump, asked.genotype, profile, asked.passes, overrides)
+    elif asked.fmt:
+        reading.format_file(file, asked.check, asked.diff)
     else:
-        _describe(space, file, check, profile, overrides)
+        reading.describe(file, asked.telling, asked.check, profile, overrides)
 
 
-def _load(file: Path) -> Space:
-    from dsl.load import load
-
-    return load(file)
-
-
-def _describe(
-    space: Space, file: Path, only_check: bool, profile: str | None, overrides: dict[str, Value]
-) -> None:
-    from compiler.describe import check, describe
-
-    check(space)
-    if space.network is None:
-        print(f"{file}: fine; it has no network and is there to be imported")
-        return
-    description = describe(space, profile, dict(overrides))
-    print(f"{file}: fine")
-    if not only_check:
-        print("\n".join(f"  {line}" for line in description.lines()))
-
-
-def _search(
-    space: Space,
-    file: Path,
-    data: str | None,
-    out: Path | None,
-    order: int,
-    hessian: str,
-    seed: int,
-    device: str | None,
-    profile: str | None,
-    passes: str,
-    overrides: dict[str, Value],
-) -> None:
-    from compiler.describe import check
+def _search(file: Path, asked: Asked) -> None:
+    from compiler.passes import pipeline
     from runtime.progress import Terminal
 
-    if hessian not in ("finite_difference", "exact"):
-        raise UserError(f"--hessian is finite_difference or exact, not `{hessian}`")
-    check(space)
+    pipeline(asked.passes)
+    reading.warn(file, asked.telling)
     import runtime
 
     with _stopping():
         result = runtime.search(
             file,
-            data,
-            out,
-            order=order,
-            hessian=cast("Hessian", hessian),
-            seed=seed,
-            device=device or "auto",
-            profile=profile,
-            passes=passes,
+            asked.data,
+            asked.out,
+            order=asked.order,
+            hessian=cast("Hessian", asked.hessian),
+            seed=asked.seed,
+            device=asked.device or "auto",
+            profile=asked.laid_over,
+            passes=asked.passes,
             progress=Terminal(),
-            **overrides,
+            **asked.overrides,
         )
         _report(result)
 
 
-def _train(
-    space: Space,
-    file: Path,
-    genotype: Path | None,
-    data: str | None,
-    out: Path | None,
-    seed: int,
-    device: str | None,
-    profile: str | None,
-    overrides: dict[str, Value],
-) -> None:
-    from compiler.describe import check
+def _train(file: Path, asked: Asked) -> None:
     from runtime.progress import Terminal
 
-    assert genotype is not None
-    check(space)
+    assert asked.genotype is not None
+    reading.warn(file, asked.telling)
     import runtime
 
     with _stopping():
         result = runtime.train(
             file,
-            genotype,
-            data,
-            out,
-            seed=seed,
-            device=device or "auto",
-            profile=profile,
+            asked.genotype,
+            asked.data,
+            asked.out,
+            seed=asked.seed,
+            device=asked.device or "auto",
+            profile=asked.laid_over,
             progress=Terminal(),
-            **overrides,
+            **asked.overrides,
         )
         _report(result)
 
 
-def _resume(folder: Path, data: str | None, device: str | None) -> None:
+def _resume(folder: Path, asked: Asked) -> None:
     import runtime
     from runtime.progress import Terminal
 
     with _stopping():
-        _report(runtime.resume(folder, data=data, device=device, progress=Terminal()))
+        _report(runtime.resume(folder, data=asked.data, device=asked.device, progress=Terminal()))
 
 
 @contextmanager
@@ -252,7 +289,7 @@ def _stopping() -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "stopped")
-        raise typer.Exit(STOPPED) from None
+        raise SystemExit(STOPPED) from None
 
 
 def _report(result: SearchResult | TrainingResult) -> None:
@@ -270,36 +307,16 @@ def _report(result: SearchResult | TrainingResult) -> None:
     print(f"{result.folder}: {', '.join(files)}")
 
 
-def _emit(
-    space: Space,
-    genotype: Path | None,
-    path: Path,
-    profile: str | None,
-    overrides: dict[str, Value],
-) -> None:
+def _emit(file: Path, path: Path, asked: Asked) -> None:
     import compiler
     from runtime.rundir import disk_faults
 
-    assert genotype is not None
+    assert asked.genotype is not None
     with disk_faults():
-        compiler.emit(space, genotype=genotype, path=path, profile=profile, **overrides)
+        compiler.emit(
+            file, genotype=asked.genotype, path=path, profile=asked.laid_over, **asked.overrides
+        )
     print(f"{path}: written")
-
-
-def _dump(
-    space: Space,
-    what: str,
-    genotype: Path | None,
-    profile: str | None,
-    passes: str,
-    overrides: dict[str, Value],
-) -> None:
-    if what != "ir":
-        raise UserError(f"--dump shows `ir`, not `{what}`")
-    from compiler.compile import compile_space
-    from compiler.dump import dump
-
-    print(dump(compile_space(space, profile, genotype, passes, overrides).program), end="")
 
 
 def _setting(text: str) -> tuple[str, Value]:
