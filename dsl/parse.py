@@ -88,18 +88,24 @@ class _Builder(Transformer_NonRecursive):
         return ast.ProfileDecl(self.span(meta), self.word(name), base, tuple(settings))
 
     def comment_above(self, offset: int) -> str | None:
-        """The comment that ends on the line before `offset`, or that opens the file at 0."""
-        lines = self.source.lines
-        number = self.source.position(offset)[0] - 1
-        first = last = number
+        """The comment that ends on the line before `offset`, or that opens the file at 0.
+
+        What does not begin its line has none: the lines above belong to something else.
+        """
+        lines = [line.strip() for line in self.source.lines]
+        number, column = self.source.position(offset)
+        first = last = number - 1
         if offset == 0:
+            while first < len(lines) and not lines[first]:
+                first += 1
+            last = first
             while last < len(lines) and lines[last].startswith("#"):
                 last += 1
-        else:
+        elif not self.source.line(number)[: column - 1].strip():
             while first > 0 and lines[first - 1].startswith("#"):
                 first -= 1
-        text = " ".join(line.lstrip("#").strip() for line in lines[first:last])
-        return text or None
+        said = (line.lstrip("#").strip() for line in lines[first:last])
+        return " ".join(filter(None, said)) or None
 
     def params(self, meta: Meta, children: list[Any]) -> tuple[ast.Parameter, ...]:
         return tuple(c for c in children if c is not None)
