@@ -29,7 +29,7 @@ class CellGenotype:
     """What one cell kind decided.
 
     `decisions` are (path, option) pairs, as ("n[0] from a", "sep_conv_3x3"); read from the tuple
-    form a path is "#0", the number of the source. `sources` and `output` name the values that edges
+    form the path of an edge is "#0", the number of the source. `sources` and `output` name the values that edges
     leave and that the cell gives back.
     """
 
@@ -92,7 +92,7 @@ class Genotype:
         """The tuple form, `Genotype(normal=[('skip_connect', 0), …], normal_concat=…)`."""
         parts = []
         for kind, cell in self.cells.items():
-            pairs = [(op, _position(path, cell)) for path, op in cell.decisions]
+            pairs = [(op, _edge(path, cell)) for path, op in cell.decisions]
             output = [_position(name, cell) for name in cell.output]
             concat = "concat" if len(self.cells) == 1 else f"{kind}_concat"
             parts += [f"{kind}={pairs!r}", f"{concat}={_range(output)}"]
@@ -113,14 +113,26 @@ _Dumper.add_representer(list, _represent_list)
 
 def _pairs(cell: CellGenotype) -> list[list[str | int]]:
     """Decisions with numbered sources, of which several may have the same, as in the tuple form."""
-    return [[option, _position(path, cell)] for path, option in cell.decisions]
+    return [[option, _edge(path, cell)] for path, option in cell.decisions]
 
 
-def _position(path: str, cell: CellGenotype) -> int | str:
-    if path.startswith("#"):
-        return int(path[1:])
-    name = path.split(" from ")[-1].split(" (")[0]
+def _edge(path: str, cell: CellGenotype) -> int | str:
+    """The number of an edge's source; the whole path of a decision that stands on no edge."""
+    if not path.startswith("#") and " from " not in path:
+        return path
+    position = _position(path.split(" from ")[-1].split(" (")[0], cell)
+    return path if isinstance(position, str) else position
+
+
+def _position(name: str, cell: CellGenotype) -> int | str:
+    if name.startswith("#"):
+        return int(name[1:])
     return cell.sources.index(name) if name in cell.sources else name
+
+
+def _written(place: Any) -> str:
+    """What was printed by `_edge` or `_position`, as it stands in a `CellGenotype`."""
+    return place if isinstance(place, str) else f"#{int(place)}"
 
 
 def _range(numbers: list[Any]) -> str:
@@ -161,13 +173,14 @@ def _parse_yaml(text: str, name: str) -> dict[str, CellGenotype]:
 def _decisions(written: Any) -> tuple[tuple[str, str], ...]:
     if isinstance(written, dict):
         return tuple((str(path).lstrip("#"), str(option)) for path, option in written.items())
-    return tuple((f"#{source}", str(option)) for option, source in written)
+    return tuple((_written(source), str(option)) for option, source in written)
 
 
 def _is_cell(cell: Any) -> bool:
     decisions = cell.get("decisions") if isinstance(cell, dict) else None
     numbered = isinstance(decisions, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and type(pair[1]) is int for pair in decisions
+        isinstance(pair, list) and len(pair) == 2 and type(pair[1]) in (int, str)
+        for pair in decisions
     )
     return (
         isinstance(cell, dict)
@@ -188,8 +201,8 @@ def _parse_tuples(text: str, name: str) -> dict[str, CellGenotype]:
         for kind in kinds:
             shared = fields.get("concat", []) if len(kinds) == 1 else []
             output = fields.get(f"{kind}_concat", shared)
-            decisions = tuple((f"#{int(source)}", str(op)) for op, source in fields[kind])
-            cells[kind] = CellGenotype(decisions, (), tuple(f"#{int(i)}" for i in output))
+            decisions = tuple((_written(source), str(op)) for op, source in fields[kind])
+            cells[kind] = CellGenotype(decisions, (), tuple(map(_written, output)))
     except (
         SyntaxError,
         ValueError,
@@ -258,12 +271,15 @@ def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
     named: dict[str, str] = {}
     for node, count in kept(kind).items():
         for path, op in [next(rest) for _ in range(count)]:
+            if not path.startswith("#"):
+                named[path] = op
+                continue
             number = int(path[1:])
             source = kind.sources[number] if 0 <= number < len(kind.sources) else None
             edges = [
                 d.path
                 for d in kind.decisions
-                if d.node == node and d.source == source and d.path not in named
+                if (d.node or d.path) == node and d.source == source and d.path not in named
             ]
             if not edges:
                 raise _misfit(f"`{node}` of `{kind.name}` has no edge from value {number}")

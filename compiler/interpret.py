@@ -135,7 +135,7 @@ class _Run:
                 case Scan():
                     values[number] = self.scan(node, env, operands, place)
                 case Layer(layer="dropout") if is_mask(node):
-                    key = node.shared or (id(region), number)
+                    key = (self.owner, node.shared) if node.shared else (id(region), number)
                     values[number] = self.masked(key, node, env, operands[0])
                 case _:
                     values[number] = self.node(node, env, operands, place)

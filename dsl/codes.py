@@ -54,7 +54,7 @@ CODES: dict[str, str] = {
     "E0606": "uses of one cell cannot decide alike",
     "E0607": "a body keeps twice, or an impossible number of edges",
     "E0608": "a strength is not known",
-    "E0609": "an edge holds several decisions, so that it has no rank",
+    "E0609": "what `keep` ranks is not clear: an edge with several decisions, or two joins",
     # Network, repeats, profiles and settings
     "E0701": "a file has no network, or two",
     "E0702": "a repeat has an impossible number of steps",

@@ -133,7 +133,9 @@ class Either(Doc):
     otherwise: Doc
 
     def flat(self) -> str:
-        return f"{self.then_doc.flat()} if {self.condition} else {self.otherwise.flat()}"
+        then = self.then_doc.flat()
+        then = f"({then})" if isinstance(self.then_doc, Either) else then
+        return f"{then} if {self.condition} else {self.otherwise.flat()}"
 
     def then(self, suffix: str) -> Doc:
         return Text(f"({self.flat()}){suffix}")

@@ -110,16 +110,15 @@ class Signatures:
 
     def signature(self, region: Region) -> Signature:
         read = set(self.reads(region))
-        sizes = [
-            tuple(
-                i
-                for i, size in enumerate(node.shape)
-                if isinstance(size, Symbol)
-                and size.name in read
-                and size.name not in region.parameters
-            )
-            for _, node in region.inputs
-        ]
+        unread = set(region.parameters)  # and what an input before has brought
+        sizes = []
+        for _, node in region.inputs:
+            taken = []
+            for i, size in enumerate(node.shape):
+                if isinstance(size, Symbol) and size.name in read - unread:
+                    taken.append(i)
+                    unread.add(size.name)
+            sizes.append(tuple(taken))
         parameters = [p for p in region.parameters if p in read]
         return Signature(sizes, parameters)
 
@@ -220,6 +219,7 @@ class Signatures:
         """What a call passes to a constructor: the sizes and arguments that it takes."""
         signature = self.of[id(node.region)]
         for shape, taken in zip(shapes, signature.sizes, strict=True):
-            yield from (shape[i] for i in taken)
+            whole = node.region.kind == "cell" and taken and self.layout != (0,)
+            yield from (shape[i] for i in (self.layout if whole else taken))
         arguments = dict(node.arguments)
         yield from (arguments[p] for p in signature.parameters)

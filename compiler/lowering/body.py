@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import Builder, is_module
@@ -36,7 +37,7 @@ from compiler.lowering.values import (
     kind,
 )
 from dsl import ast
-from dsl.diagnostics import DartsError, fault
+from dsl.diagnostics import DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import JOINS, LAYERS, PHASES, SPLIT, WORDS
 
@@ -75,6 +76,14 @@ class Body:
         self.part_names: dict[tuple[str, int], str] = {}
         self.crowded: Span | None = None
         """Where an edge has made more than one decision."""
+        self.joins: dict[str | None, Span] = {}
+        """For every node, the first join that edges with decisions enter."""
+        self.joined = 0
+        """How many decisions stand on edges of the joins so far."""
+        self.torn: tuple[Span, Span] | None = None
+        """Two joins of one node that such edges enter."""
+        self.aliases: dict[str, float] = {}
+        """Names of values that are another one's here, with their places among the values."""
 
     def inside(self, region: Region) -> Body:
         """A body for a region inside this one."""
@@ -109,19 +118,29 @@ class Body:
                 self.crowded,
                 "one `choose` to an edge",
             )
+        if region.keep is not None and self.torn is not None:
+            first, second = self.torn
+            raise fault(
+                "E0609",
+                "edges enter two joins of this node, so `keep` cannot tell what each is left with",
+                second,
+                "bind each join to a name, which then is a node",
+                Label(first, "the first join"),
+            )
         region.decisions = tuple(self.decisions)
-        nodes = {decision.node for decision in self.decisions}
-        sources = [
-            n.bound
-            for i, n in region.nodes()
-            if n.bound is not None and (self.is_source(i) or n.bound in nodes)
-        ]
-        region.sources = tuple(sources) if self.decisions else ()
+        region.sources = self.sources()
         return region
 
-    def is_source(self, number: int) -> bool:
-        readers = self.region.graph.successors(number)
-        return any(isinstance(self.region.node(r), Choice) for r in readers)
+    def sources(self) -> tuple[str, ...]:
+        """The names of the values that edges with choices leave or enter, in the order bound."""
+        if not self.decisions:
+            return ()
+        named = {name for decision in self.decisions for name in (decision.source, decision.node)}
+        places = {name: place for name, place in self.aliases.items() if name in named}
+        for number, node in self.region.nodes():
+            if node.bound is not None and node.bound in named:
+                places[node.bound] = number
+        return tuple(sorted(places, key=lambda name: places[name]))
 
     # -- statements
 
@@ -189,6 +208,9 @@ class Body:
         new = range(start, len(self.region.graph))
         if isinstance(result, Ref) and result.number in new:
             self.region.replace(result.number, bound=name)
+        elif isinstance(result, Ref) and isinstance(value, ast.Flow):
+            self.aliases[name] = start - 0.5
+            result = replace(result, name=name)
         modules = [i for i in new if is_module(self.region.node(i))]
         own = [
             i

@@ -111,7 +111,7 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
 def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
     """One value through operations; decisions made on the way stand on this edge."""
     outer, start, decided = body.edge_source, len(body.region.graph), len(body.decisions)
-    body.edge_source = body.region.node(source.number).bound
+    body.edge_source = source.name or body.region.node(source.number).bound
     try:
         result: Value = source
         for step in steps:
@@ -144,6 +144,7 @@ def join(body: Body, node: ast.Call) -> Value:
     """`sum`, `mean` or `concat` of values; in it every argument is an edge."""
     values: list[Ref] = []
     how = node.callee.name  # type: ignore[union-attr]
+    decided, joined = len(body.decisions), body.joined
     for argument in node.arguments:
         if argument.name is not None:
             raise fault("E0301", f"`{how}` takes values, not named arguments", argument.span)
@@ -159,6 +160,12 @@ def join(body: Body, node: ast.Call) -> Value:
         if isinstance(value, Poison):
             return POISON
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
+    own = len(body.decisions) - decided - (body.joined - joined)
+    if own:
+        body.joined += own
+        first_join = body.joins.setdefault(body.node, node.span)
+        if first_join != node.span:
+            body.torn = first_join, node.span
     if not values:
         raise fault(
             "E0604",

@@ -21,10 +21,15 @@ from dsl.vocabulary import NOTHING
 
 @dataclass(frozen=True)
 class Ref:
-    """A value of the region under construction; `owner` tells which that is."""
+    """A value of the region under construction; `owner` tells which that is.
+
+    `name` is what the file calls it where it is another value's in this phase, as behind a flow
+    that does nothing here.
+    """
 
     number: int
     owner: int
+    name: str = field(default="", compare=False)
 
 
 class Poison:
