@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 
-from compiler.expr import Const, Expr, binary, if_else, substitute
-from compiler.expr import size as length
+from compiler.expr import Const, Expr, binary, if_else, size_of, substitute
 from compiler.ir import (
     Arguments,
     Call,
@@ -370,4 +369,4 @@ def within(region: Region, env: Mapping[str, Expr], shapes: list[Dims]) -> Regio
 
 
 def complexity(shape: Dims) -> int:
-    return sum(length(size) for size in shape)
+    return sum(size_of(size) for size in shape)

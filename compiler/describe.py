@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from compiler.count import architectures, ways
 from compiler.ir import Region
 from compiler.measure import measure
-from compiler.profile import PHASES
+from compiler.profile import PHASES, values_of
 from compiler.program import kept
 from compiler.suspect import suspects
 from dsl.diagnostics import Collector, DartsError, Diagnostic
 from dsl.space import Space
+
+TOO_MUCH = "E0103"
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,18 @@ def check(space: Space) -> tuple[Diagnostic, ...]:
         return space.warnings
     collector = Collector()
     searched = []
+    known = []
     for phase, profile in _ways(space):
         try:
+            values = values_of(space, phase, profile, {})
+            if (phase, values.parameters, values.has_auxiliary) in known:
+                continue
+            known.append((phase, values.parameters, values.has_auxiliary))
             _, program, _ = measure(space, phase, profile, {})
         except DartsError as error:
             collector.extend(error)
+            if any(d.code == TOO_MUCH for d in error.diagnostics):
+                break  # it would take as long in every phase
         else:
             searched += [program] * (phase == "search")
     collector.raise_if_any()

@@ -82,14 +82,39 @@ class Symbol(Expr):
     name: str
 
 
+class TooLong(OverflowError):
+    """An expression has more in it than any number of a network needs."""
+
+
 @dataclass(frozen=True)
-class Unary(Expr):
+class Compound(Expr):
+    """An expression of others; `size` is how much there is to read in it."""
+
+    size: int = field(default=1, init=False, compare=False, repr=False)
+
+    def measure(self, own: int, *parts: Expr) -> None:
+        """Parts may be one object many times, so what is too long must show as it grows.
+
+        Raises:
+            TooLong: when there is too much of it.
+        """
+        size = own + sum(map(size_of, parts))
+        if size > MOST_PARTS:
+            raise TooLong(f"a number is reckoned from more than {MOST_PARTS} others")
+        object.__setattr__(self, "size", size)
+
+
+@dataclass(frozen=True)
+class Unary(Compound):
     operator: str  # "not"
     operand: Expr
 
+    def __post_init__(self) -> None:
+        self.measure(1, self.operand)
+
 
 @dataclass(frozen=True)
-class Binary(Expr):
+class Binary(Compound):
     """`/` divides exactly, `ceil/` rounds up; the others are as in Python (`^` is a power)."""
 
     operator: str
@@ -97,12 +122,18 @@ class Binary(Expr):
     right: Expr
     span: Span | None = field(default=None, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        self.measure(1, self.left, self.right)
+
 
 @dataclass(frozen=True)
-class IfElse(Expr):
+class IfElse(Compound):
     condition: Expr
     then: Expr
     otherwise: Expr
+
+    def __post_init__(self) -> None:
+        self.measure(3, self.condition, self.then, self.otherwise)
 
 
 def const(value: Number | Plain) -> Expr:
@@ -110,13 +141,21 @@ def const(value: Number | Plain) -> Expr:
 
 
 MOST_BITS = 4096
-"""Powers stay below 2 to this, so that none takes forever."""
+"""Whole numbers stay below 2 to this, so that none takes forever."""
+MOST_PARTS = 400
+"""The most numbers and signs in an expression."""
+
+
+def _limited(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise OverflowError("a number beyond the limits")
+    return value
 
 
 def _power(base: Any, exponent: Any) -> Any:
     if isinstance(base, int) and isinstance(exponent, int):
         if base.bit_length() * abs(exponent) > MOST_BITS:
-            raise OverflowError("a power beyond the limits")
+            raise OverflowError("a number beyond the limits")
     elif base < 0:
         raise TypeError("a root of a negative number")
     return base**exponent
@@ -211,7 +250,7 @@ def _apply(node: Binary, left: Any, right: Any) -> Any:
         return quotient
     if node.operator not in ("==", "!=") and (isinstance(left, str) or isinstance(right, str)):
         raise TypeError("words can only be compared")
-    return OPERATIONS[node.operator](left, right)
+    return _limited(OPERATIONS[node.operator](left, right))
 
 
 def _sum(terms: list[tuple[int, Expr]]) -> Expr:
@@ -221,9 +260,9 @@ def _sum(terms: list[tuple[int, Expr]]) -> Expr:
     for sign, term in terms:
         for factor, base in _terms(term):
             if isinstance(base, Const):
-                constant += sign * factor * base.value
+                constant = _limited(constant + sign * factor * base.value)
             else:
-                counts[base] = counts.get(base, 0) + sign * factor
+                counts[base] = _limited(counts.get(base, 0) + sign * factor)
     result: Expr | None = None
     for base, count in counts.items():
         if count == 0:
@@ -318,16 +357,9 @@ def symbols(expr: Expr) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts))
 
 
-def size(expr: Expr) -> int:
+def size_of(expr: Expr) -> int:
     """How much there is to read in an expression; the shortest of equal ones is printed."""
-    match expr:
-        case Unary(_, operand):
-            return 1 + size(operand)
-        case IfElse(condition, then, otherwise):
-            return 3 + size(condition) + size(then) + size(otherwise)
-        case Binary(_, left, right):
-            return 1 + size(left) + size(right)
-    return 1
+    return expr.size if isinstance(expr, Compound) else 1
 
 
 PRECEDENCE = {

@@ -44,7 +44,7 @@ MOST_STEPS = 10_000
 MOST_STEPS_IN_ALL = 100_000
 MOST_LAYERS = 100_000
 MOST_WEIGHTS = 10**11
-MOST_WALKS = 20_000
+MOST_WALKS = 10_000
 """So many different regions, each with numbers of its own, are walked through."""
 SHAPE_FAULTS = frozenset({"E0501", "E0503", "E0505"})
 LENGTHS = (48, 96)
@@ -238,6 +238,8 @@ class _Walker:
             return
         if isinstance(node, Repeat | Tap):
             env.update({s.name: n for s, n in zip(node.shape, found, strict=True)})  # type: ignore[attr-defined]
+        if len(self.collector) and any(s not in env for size in node.shape for s in symbols(size)):
+            return  # the size of something that has a fault
         symbolic = tuple(evaluate(size, env, self.inexact) for size in node.shape)
         if symbolic != found:
             raise AssertionError(f"{node} has shape {found}, inferred as {symbolic}")
@@ -316,6 +318,13 @@ class _Walker:
         if complaint is not None:
             raise self.fault(
                 "E0503", f"`{node.layer}` on {dimensions(shape)}: {complaint}", node.span
+            )
+        if layers.is_padded_unlike(dict(node.arguments), arguments):
+            raise self.fault(
+                "E0405",
+                f"this window of {arguments['k']} is even, and that hangs on the size of a value",
+                node.span,
+                "say how much is padded, with `padding:`",
             )
         if node.layer == "embedding" and arguments["n"] != self.words:
             raise self.fault(
@@ -485,6 +494,10 @@ class _Walker:
     def value(self, expr: Expr, env: Mapping[str, Plain], node: Node) -> Any:
         try:
             return evaluate(expr, env, self.inexact)
+        except KeyError:
+            if not len(self.collector):
+                raise
+            raise DartsError(()) from None  # it hangs on something that has a fault
         except InexactDivision as error:
             span = error.division.span or node.span
             message = str(error) + self.known_as(expr, env)

@@ -278,8 +278,7 @@ class Region:
     @property
     def is_pure(self) -> bool:
         """Whether an op is a plain function of its inputs: it branches, and holds no state."""
-        is_graph = self.form is Form.GRAPH and self.states is None
-        return self.kind == "op" and is_graph and is_stateless(self)
+        return _is_pure(self, {})
 
     @property
     def form(self) -> Form:
@@ -394,25 +393,42 @@ def expressions(node: Node) -> Iterator[Expr]:
 
 def is_open(region: Region) -> bool:
     """Whether a region, or one that it uses, holds a choice."""
-    if any(isinstance(n, Choice) for _, n in region.nodes()):
-        return True
-    return any(is_open(inner) for inner in children(region))
+    waiting, seen = [region], {id(region)}
+    while waiting:
+        inner = waiting.pop()
+        if any(isinstance(node, Choice) for _, node in inner.nodes()):
+            return True
+        below = {id(child): child for child in children(inner)}
+        waiting += [child for key, child in below.items() if key not in seen]
+        seen |= below.keys()
+    return False
 
 
-def is_stateless(region: Region) -> bool:
-    """Whether all nodes are functions of what they read, with no weights and no randomness."""
-    return all(_is_function(node) for _, node in region.nodes())
+def is_stateless(region: Region, pure: dict[int, bool] | None = None) -> bool:
+    """Whether all nodes are functions of what they read, with no weights and no randomness.
+
+    `pure` remembers which regions are functions, as ops of ops come by many ways.
+    """
+    known = {} if pure is None else pure
+    return all(_is_function(node, known) for _, node in region.nodes())
 
 
-def _is_function(node: Node) -> bool:
+def _is_function(node: Node, pure: dict[int, bool]) -> bool:
     if node.shared:
         return False
     match node:
         case Layer(layer=layer):
             return layer not in STATEFUL and layer not in RANDOM
         case Call(region=region):
-            return region.is_pure
+            return _is_pure(region, pure)
     return isinstance(node, Input | Join | Elementwise | Part)
+
+
+def _is_pure(region: Region, pure: dict[int, bool]) -> bool:
+    if id(region) not in pure:
+        is_graph = region.form is Form.GRAPH and region.states is None
+        pure[id(region)] = region.kind == "op" and is_graph and is_stateless(region, pure)
+    return pure[id(region)]
 
 
 def is_mask(node: Node) -> bool:

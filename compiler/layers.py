@@ -86,6 +86,14 @@ def padding(arguments: Mapping[str, Any]) -> Any:
     return half * arguments.get("dilation", 1)
 
 
+def is_padded_unlike(written: Mapping[str, Expr], arguments: Mapping[str, Plain]) -> bool:
+    """Whether a window that was taken to be odd, before its size was known, is even."""
+    k = written.get("k")
+    if k is None or isinstance(k, Const) or arguments.get("padding") != AUTO:
+        return False
+    return isinstance(arguments["k"], int) and arguments["k"] % 2 == 0
+
+
 def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str | None:
     """What is impossible about a layer at this shape (all plain), or None."""
     sizes: dict[str, int] = {"k": 1, "stride": 1, "dilation": 1, "out": 1, "groups": 1, "n": 0}

@@ -6,7 +6,7 @@ CODES: dict[str, str] = {
     # Files and syntax
     "E0101": "a file is not there or cannot be read",
     "E0102": "a file is not UTF-8 text",
-    "E0103": "a file, its nesting or a number in it is beyond the limits",
+    "E0103": "a file, or what it comes to, is beyond the limits",
     "E0104": "a file does not say that it is in language 1",
     "E0105": "the text stops making sense",
     "E0106": "brackets do not match",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from os.path import commonprefix
 
 from dsl.source import Span
 
@@ -127,9 +126,15 @@ def _is_slip(name: str, known: str) -> bool:
     """Whether a letter is missing, too many or another, or two neighbours changed places."""
     if abs(len(name) - len(known)) > 1:
         return False
-    start = len(commonprefix([name, known]))
-    end = len(commonprefix([name[start:][::-1], known[start:][::-1]]))
+    start = _alike(name, known)
+    end = _alike(name[start:][::-1], known[start:][::-1])
     left, right = name[start : len(name) - end], known[start : len(known) - end]
     if len(left) == 2:
         return left == right[::-1]
     return max(len(left), len(right)) == 1 and start + end > 0
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two words begin with in common."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

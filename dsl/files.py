@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dsl.diagnostics import did_you_mean, fault
-from dsl.limits import MAX_BYTES
+from dsl.limits import MAX_BYTES, too_long
 from dsl.source import Source, Span
 
 SHIPPED = Path(__file__).resolve().parent.parent / "spaces"
@@ -36,6 +36,9 @@ def read(path: Path, name: str) -> Source:
     try:
         if path.is_dir():
             raise fault("E0101", f"`{name}` is a folder", None, "name a `.darts` file in it")
+        if path.exists() and not path.is_file():
+            # Reading a pipe or a device might never end.
+            raise fault("E0101", f"`{name}` is not a plain file", None)
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -44,7 +47,7 @@ def read(path: Path, name: str) -> Source:
         reason = getattr(error, "strerror", None) or str(error)
         raise fault("E0101", f"`{name}` cannot be read: {reason.lower()}", None) from None
     if len(content) > MAX_BYTES:
-        raise fault("E0103", f"`{name}` is longer than {MAX_BYTES} bytes", None)
+        raise too_long(name)
     return Source(name, decode(content, name), path)
 
 
@@ -52,18 +55,15 @@ def decode(content: bytes, name: str) -> str:
     """The text in a file's bytes.
 
     Raises:
-        DartsError: when the bytes are not UTF-8 or hold a zero, as no text does.
+        DartsError: when the bytes are not UTF-8.
     """
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise fault(
             "E0102", f"`{name}` is not UTF-8 text (line {line})", None, "save it as UTF-8"
         ) from None
-    if "\0" in text:
-        raise fault("E0102", f"`{name}` is not text: it holds a zero byte", None)
-    return text
 
 
 def find_import(parts: tuple[str, ...], folder: Path | None, span: Span) -> Path:
@@ -75,13 +75,20 @@ def find_import(parts: tuple[str, ...], folder: Path | None, span: Span) -> Path
     written = "/".join(parts)
     for root in (folder, SHIPPED):
         path = None if root is None else root.joinpath(*parts).with_suffix(".darts")
-        if root is None or path is None or not path.is_file():
+        if root is None or path is None or not _is_file(path):
             continue
         if not path.resolve().is_relative_to(root.resolve()):
             raise fault("E0108", f"`{written}` is a link that leads out of its folder", span)
         return path
     where = "among the shipped files" if folder is None else "beside this file or among the shipped"
     raise fault("E0108", f"no `{written}` {where}", span, did_you_mean(written, _names(folder)))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system
+        return False
 
 
 def _names(folder: Path | None) -> list[str]:

@@ -8,7 +8,7 @@ from math import prod
 
 from dsl import ast
 from dsl.calls import signature
-from dsl.diagnostics import Collector, Label
+from dsl.diagnostics import Collector, Label, did_you_mean
 from dsl.limits import MAX_OPTIONS
 from dsl.scope import Scope
 from dsl.source import Source
@@ -50,7 +50,7 @@ def check_set_call(
         refused = (o for o in options if argument.name and not _takes(o, argument.name, scopes))
         option = next(refused, None)
         if option is not None:
-            _report_refused(argument, name, call, option, found)
+            _report_refused(argument, call, option, scopes, found)
 
 
 def options_of(options: ast.Expr, scopes: Scopes) -> Iterator[ast.Item]:
@@ -150,13 +150,16 @@ def _takes(option: ast.Item, name: str, scopes: Scopes) -> bool:
 
 
 def _report_refused(
-    argument: ast.Argument, name: str, call: ast.Call, option: ast.Item, found: Collector
+    argument: ast.Argument, call: ast.Call, option: ast.Item, scopes: Scopes, found: Collector
 ) -> None:
     value = option.value.callee if isinstance(option.value, ast.Call) else option.value
     message = (
         f"`{value.span.text}` has no `{argument.name}`, "
         f"which `{call.span.text}` gives to every option"
     )
-    help = f"an op that takes `{argument.name}` in its place"
+    callee = value if isinstance(value, ast.Name) else None
+    called = None if callee is None else signature(callee.name, scopes[value.span.source].visible)
+    near = None if called is None else did_you_mean(argument.name or "", called.names)
+    help = near or f"an op that takes `{argument.name}` in its place"
     label = Label(value.span, "an option of the set")
     found.add("E0306", message, argument.name_span, help, label)

@@ -62,7 +62,10 @@ def _check_settings(profile: ast.ProfileDecl, parameters: set[str], found: Colle
             wrong = complaint(name, setting.value)
             if wrong is not None:
                 message = f"`{name}` {wrong}, this is `{setting.value_span.text}`"
-                found.add("E0709", message, setting.value_span)
+                help = None
+                if isinstance(setting.value, str):
+                    help = did_you_mean(setting.value, SETTINGS[name].metadata.get("choices", ()))
+                found.add("E0709", message, setting.value_span, help)
         elif name not in parameters:
             help = did_you_mean(name, [*parameters, *SETTINGS])
             message = f"no setting or parameter is called `{name}`"

@@ -30,7 +30,8 @@ def cell(context: Context, region: Region) -> str:
 
 def drop_path(region: Region) -> list[str]:
     """The module that drops edges, in the constructor of a class that does."""
-    drops = any(isinstance(n, Layer) and n.layer == "drop_path" for _, n in region.nodes())
+    nodes = map(region.node, region.live())
+    drops = any(isinstance(node, Layer) and node.layer == "drop_path" for node in nodes)
     return ["        self.drop_path = DropPath()"] if drops else []
 
 
@@ -79,7 +80,7 @@ def described(region: Region, extra: list[str] | None = None) -> list[str]:
     if region.kind == "op":
         return [f'    """{docstring(region.comment)}."""'] if region.comment else []
     extra = extra or list(region.decided)
-    header = textwrap.wrap(docstring(region.header), 90, break_long_words=False)
+    header = [docstring(s) for s in textwrap.wrap(region.header, 90, break_long_words=False)]
     if not extra and len(header) == 1:
         return [f'    """{header[0]}"""']
     first, *rest = [*header, *([""] if extra else []), *extra]

@@ -12,6 +12,7 @@ from compiler.codegen.layout import (
     WIDTH,
     Call,
     Doc,
+    Either,
     Infix,
     ListOf,
     Negative,
@@ -329,9 +330,11 @@ class Forward:
         before = self.region.node(node.operands[0])
         if not may_be_identity(before):
             return Value(Call("self.drop_path", doc), depth + 1)
-        self.context.used.add("dropped")
         module = f"self.{self.attributes[node.operands[0]]}"
-        assert isinstance(doc, Call)
+        if not isinstance(doc, Call):  # the module's output has a name already
+            kept = f"isinstance({module}, nn.Identity)"
+            return Value(Either(doc, kept, Call("self.drop_path", doc)), depth + 1)
+        self.context.used.add("dropped")
         return Value(Call("dropped", "self.drop_path", module, *doc.arguments), depth)
 
     def weighted(self, node: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 WIDTH = 100
@@ -151,8 +152,7 @@ class Value:
 
 def docstring(text: str) -> str:
     """Text of a user's file as it may stand between triple quotes, and no more than text there."""
-    text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    return f'{text[:-1]}\\"' if text.endswith('"') else text
+    return re.sub(r'"(?="|\Z)', r'\\"', text.replace("\\", "\\\\"))
 
 
 def function_head(name: str, parameters: list[str], result: str) -> list[str]:
@@ -220,8 +220,11 @@ def lines(doc: Doc, indent: int, before: str = "", after: str = "") -> list[str]
     if isinstance(doc, Either):
         inner = [f"{pad}    {doc.flat()}"]
         if len(inner[0]) > WIDTH:
+            then = lines(doc.then_doc, indent + 4)
+            if isinstance(doc.then_doc, Either) and len(then) == 1:
+                then = [f"{pad}    ({doc.then_doc.flat()})"]
             inner = [
-                *lines(doc.then_doc, indent + 4),
+                *then,
                 f"{pad}    if {doc.condition}",
                 *lines(doc.otherwise, indent + 4, "else "),
             ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Const, Expr, const, substitute, symbols
+from compiler.expr import Const, Expr, Symbol, const, substitute, symbols
 from compiler.ir import (
     Arguments,
     Decision,
@@ -30,6 +30,7 @@ from compiler.lowering.values import (
     Repeated,
     Scanned,
     Shared,
+    StaticNeeded,
     Value,
     as_operands,
     closes_over,
@@ -62,6 +63,7 @@ RANK_HELP = {
 
 def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -> Value:
     """Lets values flow into an operation, adding its nodes to the region."""
+    body.lowering.budget.spend(span)
     if not operands:
         raise fault("E0402", f"nothing flows into `{span.text}`", span)
     match operation:
@@ -158,7 +160,7 @@ def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
     if layer == "drop_path" and body.lowering.phase == "search":
         return operand
     if layer in SQUARE_WINDOW and arguments["padding"] == const(AUTO):
-        body.region.kernels.update(symbols(arguments["k"]))
+        _kernel(body, arguments["k"], operation.span)
     if arguments.get("per") == const("sequence"):
         sharing.check_mask(body, rank, operation.span)
     if is_tied(operation) and body.around is not None:
@@ -166,6 +168,23 @@ def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
         raise fault("E0403", message, operation.span, "apply it before or after")
     number = body.builder.layer(layer, operation.arguments, operand.number, span=operation.span)
     return body.ref(number)
+
+
+def _kernel(body: Body, size: Expr, span: Span) -> None:
+    """Notes which parameter a window's size is, since padding hangs on whether it is odd.
+
+    One that hangs on the size of a value is taken to be odd.
+
+    Raises:
+        StaticNeeded: where it is reckoned from parameters, which then must be known.
+    """
+    declared = body
+    while declared.around is not None:
+        declared = declared.around
+    own = [name for name in symbols(size) if name in declared.region.parameters]
+    if own and not isinstance(size, Symbol):
+        raise StaticNeeded(tuple(own), span)
+    body.region.kernels.update(own)
 
 
 def _declared(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Span) -> Value:
@@ -194,7 +213,8 @@ def _declared(body: Body, operation: Declared, operands: tuple[Ref, ...], span: 
         size = dict(rest)[kernel]
         if isinstance(size, Const) and size.value % 2 == 0:
             region, rest = body.lowering.folded(operation, arguments, shapes, kernel)
-        body.region.kernels.update(symbols(size))
+        _kernel(body, size, span)
+    body.lowering.one_kind(operation, region)
     numbers = tuple(o.number for o in operands)
     return body.ref(body.builder.call(region, rest, numbers, name, span))
 

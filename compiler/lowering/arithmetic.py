@@ -40,8 +40,10 @@ def binary(body: Body, node: ast.Binary) -> Value:
         raise fault("E0504", str(error), node.span, "`//` rounds down") from None
     except ZeroDivisionError:
         raise fault("E0504", "this divides by zero", node.span) from None
-    except (TypeError, OverflowError):
-        message = f"`{node.operator}` cannot join these two"
+    except OverflowError as error:
+        raise fault("E0103", f"`{node.operator}` gives {error}", node.span) from None
+    except TypeError as error:
+        message = f"`{node.operator}` cannot join these two: {error}"
         raise fault("E0401", message, node.span) from None
 
 

@@ -16,6 +16,7 @@ from compiler.expr import (
     Const,
     Expr,
     Symbol,
+    TooLong,
     if_else,
     symbols,
 )
@@ -32,9 +33,11 @@ from compiler.lowering.values import (
     Ref,
     Repeated,
     Shared,
+    StaticNeeded,
     Value,
     is_operation,
     kind,
+    length,
 )
 from dsl import ast
 from dsl.diagnostics import DartsError, Label, fault
@@ -46,14 +49,6 @@ if TYPE_CHECKING:
 
 MOST_MEMBERS = 1000
 MOST_VALUES = 10_000
-
-
-class StaticNeeded(Exception):
-    """The structure of a region hangs on these symbols, which must be folded to constants."""
-
-    def __init__(self, names: tuple[str, ...], span: Span) -> None:
-        super().__init__(", ".join(names))
-        self.names, self.span = names, span
 
 
 class Body:
@@ -149,14 +144,19 @@ class Body:
         for statement in body.statements:
             try:
                 self.statement(statement)
-            except DartsError as error:
-                self.lowering.collector.extend(error)
+            except (DartsError, TooLong) as error:
+                self.report(error, statement.span)
                 self.spoil(statement)
         try:
             return self.evaluate(body.result)
-        except DartsError as error:
-            self.lowering.collector.extend(error)
+        except (DartsError, TooLong) as error:
+            self.report(error, body.result.span)
             return POISON
+
+    def report(self, error: DartsError | TooLong, span: Span) -> None:
+        if isinstance(error, TooLong):
+            error = fault("E0103", f"in here {error}", span, "fewer steps, or a plain number")
+        self.lowering.collector.extend(error)
 
     def statement(self, statement: ast.Statement) -> None:
         match statement:
@@ -310,6 +310,7 @@ class Body:
 
     def evaluate(self, node: ast.Expr, whole: bool = False) -> Value:
         """The value of an expression; `whole` where it is all that a name is bound to."""
+        self.lowering.budget.spend(node.span)
         match node:
             case ast.Name():
                 return self.name(node)
@@ -339,7 +340,9 @@ class Body:
                 earlier: Value = self.frame.names[f"earlier {node.name}"]
                 return earlier
             case ast.ListExpr():
-                return tuple(self.evaluate(item) for item in node.items)
+                items = tuple(self.evaluate(item) for item in node.items)
+                self.lowering.budget.spend(node.span, length(items))
+                return items
             case ast.SetExpr():
                 return options.set_value(self, node)
         raise TypeError(f"no meaning for {type(node).__name__}")

@@ -15,7 +15,8 @@ from typing import Any
 from compiler.expr import Const, Expr, Symbol, const, symbols
 from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
 from compiler.lowering import apply, calls, inputs
-from compiler.lowering.body import Body, StaticNeeded
+from compiler.lowering.body import Body
+from compiler.lowering.budget import Budget
 from compiler.lowering.usage import named_arguments
 from compiler.lowering.values import (
     Declared,
@@ -24,6 +25,7 @@ from compiler.lowering.values import (
     Poison,
     Ref,
     SetValue,
+    StaticNeeded,
     Value,
     as_function,
     is_operation,
@@ -33,7 +35,7 @@ from compiler.lowering.values import (
 from compiler.program import Program
 from dsl import ast
 from dsl.diagnostics import Collector, DartsError, Label, fault
-from dsl.source import Span
+from dsl.source import Source, Span
 from dsl.space import Space
 
 
@@ -57,6 +59,11 @@ def lower(
     return program
 
 
+_NOWHERE = Span(Source("", ""), 0, 0)
+PER_SEQUENCE = ast.Argument(_NOWHERE, "per", ast.Name(_NOWHERE, "sequence"))
+"""The argument of a `dropout` that draws one mask for many places."""
+
+
 class Lowering:
     def __init__(self, space: Space, phase: str, auxiliary: bool) -> None:
         self.space = space
@@ -65,7 +72,7 @@ class Lowering:
         self.collector = Collector()
         self.static: dict[int, set[str]] = defaultdict(set)
         self.regions: dict[Any, Region | None] = {}
-        self.kinds: dict[int, tuple[Any, Span]] = {}
+        self.kinds: dict[int, tuple[Region, Span]] = {}
         self.overridden: set[tuple[str, str]] = set()
         self.set_arguments: dict[str, list[str]] = defaultdict(list)
         for callee, name in named_arguments(space):
@@ -77,6 +84,7 @@ class Lowering:
         """For every set that is chosen from, how many options it has where it has most."""
         self.items: dict[Span, int] = {}
         """For every item of a set, how many options it stands for where it is most."""
+        self.budget = Budget()
         self.inlined: dict[int, bool] = {}
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
@@ -135,8 +143,6 @@ class Lowering:
                 self.impure.add(id(declaration))  # its module must know what it is made of
                 continue
             break
-        if isinstance(declaration, ast.CellDecl):
-            self.one_kind(declared, key)
         region = self.regions[key]
         if region is None:
             return None
@@ -158,10 +164,10 @@ class Lowering:
             raise DartsError(())
         return found
 
-    def one_kind(self, declared: Declared, key: Any) -> None:
+    def one_kind(self, declared: Declared, region: Region) -> None:
         """All uses of a cell share its decisions, so they must be of one structure."""
-        first, place = self.kinds.setdefault(id(declared.declaration), (key, declared.span))
-        if first != key:
+        first, place = self.kinds.setdefault(id(declared.declaration), (region, declared.span))
+        if isinstance(declared.declaration, ast.CellDecl) and first is not region:
             name = declared.declaration.name.name
             raise fault(
                 "E0606",
@@ -334,6 +340,9 @@ class Lowering:
         if region.auxiliary and any(isinstance(n, Scan) for _, n in region.nodes()):
             heads = [s for s in declaration.body.statements if isinstance(s, ast.Auxiliary)]
             raise fault("E0715", "a recurrent network has no auxiliary output", heads[0].span)
+        even = [name for name in sorted(region.kernels) if values[name] % 2 == 0]
+        if even:
+            raise StaticNeeded(tuple(even), declaration.span)
         region.promise = tuple(
             None if isinstance(size, ast.Name) and size.name == "_" else body.number(size)
             for size in declaration.outputs[0].shape or ()
@@ -381,7 +390,7 @@ class Lowering:
             scope = self.space.scope(declaration)
             self.inlined[id(declaration)] = any(
                 isinstance(node, ast.Choose)
-                or (isinstance(node, ast.Argument) and node.name == "per")
+                or node == PER_SEQUENCE
                 or (
                     isinstance(node, ast.Name)
                     and isinstance(scope.get(node.name), ast.OpDecl)

@@ -96,6 +96,7 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         if not isinstance(values, tuple):
             raise fault("E0401", f"`for` goes over a list, this is {kind(values)}", first.span)
         for value in values:
+            body.lowering.budget.spend(first.span)
             with body.looking_up(body.frame.extended(**{first.name: value})):
                 yield from list(_items(body, item, rest))
         return

@@ -68,4 +68,5 @@ def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -
     if found is None:
         raise DartsError(())
     region, rest = found
+    body.lowering.one_kind(inner, region)
     return body.ref(body.builder.scan(region, rest, tuple(o.number for o in operands), span))

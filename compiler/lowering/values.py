@@ -19,6 +19,18 @@ from dsl.source import Span
 from dsl.vocabulary import NOTHING
 
 
+MOST_STEPS = 1000
+MOST_VALUES = 25_000
+
+
+class StaticNeeded(Exception):
+    """The structure of a region hangs on these symbols, which must be folded to constants."""
+
+    def __init__(self, names: tuple[str, ...], span: Span) -> None:
+        super().__init__(", ".join(names))
+        self.names, self.span = names, span
+
+
 @dataclass(frozen=True)
 class Ref:
     """A value of the region under construction; `owner` tells which that is.
@@ -57,8 +69,18 @@ class Declared:
 
 @dataclass(frozen=True)
 class Composed:
+    """Operations one after another; `length` is how many, those inside of others counted."""
+
     steps: tuple[Operation, ...]
     span: Span = field(compare=False)
+    length: int = field(default=0, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        length = sum(s.length if isinstance(s, Composed) else 1 for s in self.steps)
+        if length > MOST_STEPS:
+            message = f"a flow has at most {MOST_STEPS} steps, this one has {length}"
+            raise fault("E0103", message, self.span)
+        object.__setattr__(self, "length", length)
 
 
 @dataclass(frozen=True)
@@ -155,6 +177,17 @@ def kind(value: Value) -> str:
 
 def is_operation(value: Value) -> bool:
     return isinstance(value, Operation)
+
+
+def length(values: tuple[Value, ...]) -> int:
+    """How many values a list has, lists in it gone through; many where it is many."""
+    count = 0
+    waiting: list[Value] = list(values)
+    while waiting and count <= MOST_VALUES:
+        value = waiting.pop()
+        count += 1
+        waiting.extend(value if isinstance(value, tuple) else ())
+    return count
 
 
 def as_operands(value: Value, span: Span) -> tuple[Ref, ...]:

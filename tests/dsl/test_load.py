@@ -167,13 +167,6 @@ def test_a_hundred_brackets_are_fine() -> None:
     assert declaration.body.result == ast.Name(declaration.span, "relu")
 
 
-def test_too_many_files(tmp_path: Path) -> None:
-    write(tmp_path, **{f"f{i}": f"import f{i + 1}\nop op{i} = relu\n" for i in range(70)})
-    write(tmp_path, f70="op last = relu\n")
-    with pytest.raises(DartsError, match="at most 64 files"):
-        load(tmp_path / "f0.darts")
-
-
 def test_same_diagnostics_every_time(tmp_path: Path) -> None:
     text = "language 1\nop f = conv(x, y, z: q) -> relv\nop f = relu\nset s = {a, a, b}\n"
     messages = []
