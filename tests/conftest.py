@@ -10,6 +10,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write expected outputs instead of comparing"
     )
+    parser.addoption(
+        "--random-spaces", type=int, default=60, metavar="N", help="how many random spaces to try"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

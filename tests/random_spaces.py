@@ -1,0 +1,185 @@
+"""Random spaces that are valid by construction: space `i` is a function of `i` alone."""
+
+from __future__ import annotations
+
+from random_cells import Cell, Cells
+from random_draws import Draw, block
+from random_library import Library
+
+FAVOURITES = (
+    "conv", "depthwise", "pool", "crop", "zero", "groups", "dilation", "padding", "stride", "split",
+    "named set", "sink", "for", "if", "choose of several", "op given an op", "deciding", "joint",
+    "flag", "several", "weighed", "conditional", "shared", "inner cell", "derived", "strided",
+    "window", "tap", "auxiliary", "when", "halves", "unread", "chain", "chained", "gelu", "silu",
+    "relu6", "index", "block", "mean", "concat", "last", "profiles", "alpha", "without", "step",
+)  # fmt: skip
+
+
+def random_space(number: int) -> str:
+    """The text of space `number`."""
+    return _Space(number).text()
+
+
+class _Space:
+    def __init__(self, number: int) -> None:
+        self.draw = Draw(number, FAVOURITES)
+        self.library = Library(self.draw, uses_std=self.draw.chance(0.8))
+        self.kinds = Cells(self.draw, self.library)
+        self.cells: list[Cell] = []
+        self.reductions = 2
+
+    def text(self) -> str:
+        family = self.draw.random.choice(("image", "image", "image", "vector", "series", "words"))
+        match family:
+            case "image":
+                network = self.image()
+            case "vector":
+                network = self.vector()
+            case _:
+                network = self.recurrent(words=family == "words")
+        head = ["language 1"]
+        declarations = "\n".join([*self.library.declarations, network])
+        if self.library.uses_std:
+            head.append("import std")
+        return "\n".join([*head, "", declarations, ""])
+
+    # -- networks
+
+    def image(self) -> str:
+        draw = self.draw
+        for _ in range(draw.random.choice((1, 1, 2))):
+            self.cells += self.kinds.declare(3)
+        lines = ["stem = image -> conv(3, out: C)" + draw.pick("", " -> bn", " -> bn -> relu")]
+        last, heads = "stem", []
+        while self.cells:
+            name = self.library.fresh("y")
+            text, taps = self.stack(last, "C")
+            lines.append(f"{name} = {text}")
+            last = name
+            if taps and draw.chance(0.3, "tap"):
+                tap = f"{name}[{draw.pick('0', '-1', 'N - 1', 'N // 2')}]"
+                heads.append(f"{tap} -> global_pool(max) -> linear(classes)")
+        settings = ""
+        if draw.chance(0.15, "auxiliary"):
+            head = f"{last} -> relu -> global_pool(mean) -> (linear(5) -> relu when N > 2)"
+            lines.append(f"auxiliary {head} -> linear(classes)")
+            settings = "auxiliary_weight = 0.4"
+        heads.append(f"{last} -> {self.tail()} -> linear(classes)")
+        lines.append(f"return {self.combined(heads)}")
+        parameters = [f"C = {draw.random.choice((2, 4, 6))}", f"N = {draw.random.choice((2, 3))}"]
+        return self.network(
+            [*parameters, "classes = 3"], "image[3, 8, 8]", "class[classes]", lines, settings
+        )
+
+    def vector(self) -> str:
+        draw = self.draw
+        self.cells += self.kinds.declare(1)
+        if draw.chance(0.5):
+            source, stem = "image[2, 3, 3]", "image -> flatten -> linear(H)"
+        else:
+            source, stem = "x[5]", f"x -> linear(H) -> {draw.pick('bn', 'tanh', 'identity')}"
+        lines, last = [f"stem = {stem}"], "stem"
+        while self.cells:
+            name = self.library.fresh("y")
+            lines.append(f"{name} = {self.stack(last, 'H')[0]}")
+            last = name
+        lines.append(f"return {last} -> linear(classes{draw.pick('', ', bias: no')})")
+        parameters = [f"H = {draw.random.choice((2, 4, 6))}", "N = 2", "classes = 3"]
+        return self.network(parameters, source, "class[classes]", lines)
+
+    def recurrent(self, words: bool) -> str:
+        """A network of recurrences over a series of vectors, or over words."""
+        draw = self.draw
+        for _ in range(draw.random.choice((1, 1, 2))):
+            self.cells += self.kinds.declare(1, draw.random.choice((0, 1, 1, 2)))
+        parameters = [f"H = {draw.random.choice((2, 4))}", "p = 0"]
+        drop = draw.pick("", " -> dropout(p, per: sequence)", " -> dropout(p)")
+        if not words:
+            source, target, lines = "x[T, 3]", "y[T, 4]", [f"stem = x -> linear(H){drop}"]
+            out = "linear(4)"
+        else:
+            source, target = "word[T] below V", "word[T, V]"
+            parameters.insert(0, "V = 5")
+            rows = draw.pick("embedding(V, H)", "embedding(V, H, drop: p)")
+            if draw.chance(0.6):
+                lines = [f"shared table = {rows}", f"stem = word -> table{drop}"]
+                out = "linear(H) -> linear(V, tied: table)"
+            else:
+                lines, out = [f"stem = word -> {rows}{drop}"], "linear(V)"
+        last = "stem"
+        for cell in self.cells:
+            name = self.library.fresh("y")
+            given = f"({last}, stem)" if cell.arity == 2 else last
+            lines.append(f"{name} = {given} -> {cell.name}(H) over T -> linear(H)")
+            last = name
+        if draw.chance(0.4):
+            op = self.library.fresh("along")
+            self.library.declarations.append(f"op {op}(H) from x = x -> linear(H) -> tanh")
+            lines.append(f"z = {last} -> {op}(H) over T")
+            last = draw.pick("z", f"(z + {last})", f"concat(z, {last})")
+        lines.append(f"return {last} -> {out}")
+        return self.network(parameters, source, target, lines)
+
+    def stack(self, source: str, width: str) -> tuple[str, bool]:
+        """A cell once or several times, and whether there are steps to tap."""
+        draw, cell = self.draw, self.cells.pop()
+        given = f"({source}, {source})" if cell.arity == 2 else source
+        form = draw.pick("once", "twice", "step", "repeat", "repeat")
+        if form == "once":
+            return f"{given} -> {self.use(cell, width, 1)}", False
+        if form == "twice":
+            first = f"{given} -> {self.use(cell, width, 1)}"
+            second = self.use(cell, f"2 * {width}", 1)
+            inner = f"({source}, {first})" if cell.arity == 2 else f"({first})"
+            return f"{inner} -> {second}", False
+        grown = f"{width} + 2 * step" if form == "step" else f"{width} * 2^stage"
+        text = self.use(cell, grown, 3)
+        if draw.chance(0.3):
+            text += f" -> {draw.pick('relu', 'bn', 'drop_path')}"
+        if draw.chance(0.7):
+            place = draw.pick("1", "N // 2", "N - 1", "0, N - 1")
+            other = self.cells.pop() if self.cells and self.cells[-1].arity <= cell.arity else cell
+            at = self.use(other, grown, place.count(",") + 1)
+            if width == "C" and draw.chance(0.2):
+                at = f"relu -> conv(3, out: {grown})"
+            text += f" at {place}: {at}"
+        return f"{given} -> repeat N {{ {text} }}", True
+
+    def use(self, cell: Cell, width: str, times: int) -> str:
+        reduces = self.reductions >= times and self.draw.chance(0.7)
+        if reduces and (cell.stride or cell.halved):
+            self.reductions -= times
+            return f"{cell.name}({width}{', stride: 2' * cell.stride})"
+        return f"{cell.halved or cell.name}({width})"
+
+    def tail(self) -> str:
+        """What makes a vector of an image of two pixels a side or more."""
+        return self.draw.pick(
+            "global_pool(mean)", "global_pool(max)", "flatten", "crop(1) -> flatten",
+            "pool(mean, 2, stride: 2) -> flatten", "conv(2) -> global_pool(mean)",
+            "conv(3, stride: 2, out: 4) -> flatten", "depthwise(3, stride: 2) -> global_pool(max)",
+        )  # fmt: skip
+
+    def combined(self, heads: list[str]) -> str:
+        if len(heads) == 1:
+            return heads[0]
+        return self.draw.pick(f"sum({', '.join(heads)})", " + ".join(f"({h})" for h in heads))
+
+    def network(
+        self, parameters: list[str], source: str, target: str, lines: list[str], settings: str = ""
+    ) -> str:
+        """The network with its profiles, which give what parameters have no default."""
+        given = []
+        for number, parameter in enumerate(parameters):
+            if self.draw.chance(0.3, "profiles") and "H" not in parameter:
+                parameters[number] = parameter.split(" ")[0]
+                given.append(parameter)
+        text = f"network({', '.join(parameters)}) from {source} to {target} {block(lines)}"
+        values = "  ".join(given)
+        if given or settings or self.draw.chance(0.3):
+            text += f"\nprofile search {{ {values}  epochs = 2 }}"
+            text += f"\nprofile final {{ {values}  {settings} }}"
+            text += self.draw.pick(
+                "", "\nprofile short = search { epochs = 1 }", "\nprofile demo { epochs = 1 }"
+            )
+        return text
