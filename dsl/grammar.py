@@ -51,7 +51,7 @@ def _read(place: Path) -> Lark | None:
     try:
         tables = json.loads(place.read_text(encoding="utf-8"), object_hook=_with_numbers)
         return Lark._load_from_dict(tables["data"], tables["memo"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except Exception:  # whatever lark, or the disk, says of tables that are not what was written
         return None
 
 

@@ -11,9 +11,7 @@ from dsl.diagnostics import Collector
 from dsl.vocabulary import JOINS
 
 
-def check_reach(
-    declaration: ast.OpDecl | ast.CellDecl | ast.NetworkDecl, found: Collector
-) -> None:
+def check_reach(declaration: ast.OpDecl | ast.CellDecl | ast.NetworkDecl, found: Collector) -> None:
     """Reports bindings and inputs that nobody reads, members of groups too, and empty nodes.
 
     That an input of the network reaches its output is part of what a network is; elsewhere an

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from torch import nn
-
 from compiler.builder import is_module
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.torch_layers import is_function
@@ -30,6 +28,8 @@ OWN = frozenset(
 
 @cache
 def module_attributes() -> frozenset[str]:
+    from torch import nn  # here, so that showing a program short of its source needs no torch
+
     return frozenset(dir(nn.Module())) | frozenset(dir(nn.ModuleDict())) | OWN
 
 
