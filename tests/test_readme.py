@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,10 @@ def small(command: list[str]) -> list[str]:
 
 
 @pytest.fixture
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, with a genotype where the README's first run would have left it."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a space of one's own, and a genotype where the first run would have left it."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "spaces" / "cifar_cell.darts", "my_space.darts")
     run = tmp_path / "runs" / "cifar_cell-1"
     run.mkdir(parents=True)
     pairs = "('skip_connect', 0), ('sep_conv_3x3', 1), " * 4
@@ -74,23 +76,23 @@ def test_first_two_commands() -> None:
     assert second == f"{set_up}.venv/bin/python -m pytest\n"
 
 
-def test_python(empty_folder: Path) -> None:
+def test_python(folder: Path) -> None:
     namespace: dict[str, Any] = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), namespace)
-    assert (empty_folder / "model.py").exists()
-    assert (empty_folder / "first_run" / "model.py").exists()
+    assert (folder / "model.py").exists()
+    assert (folder / "first_run" / "model.py").exists()
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if not is_run(c)], ids=" ".join)
-def test_command(command: list[str], empty_folder: Path) -> None:
+def test_command(command: list[str], folder: Path) -> None:
     assert cli.run(command) == 0
 
 
 @pytest.mark.parametrize(
     "command", [c for c in commands() if c[0] in ALL and is_run(c)], ids=" ".join
 )
-def test_run(command: list[str], empty_folder: Path) -> None:
+def test_run(command: list[str], folder: Path) -> None:
     """In a small size; then gone on with."""
     assert cli.run(small(command)) == 0
     assert cli.run(["--resume", f"runs/{Path(command[0]).stem}-2"]) == 0
@@ -99,16 +101,17 @@ def test_run(command: list[str], empty_folder: Path) -> None:
 def test_options_exist() -> None:
     opts = {opt for param in cli.dartsc.params for opt in param.opts}
     known = {opt for opt in opts if opt.startswith("--")} | {"--help"}
-    of_pytest = {"--slow", "--update-golden"}
-    of_benchmark = {"--batch"}
+    of_pytest = {"--slow", "--update-golden", "--random-spaces"}
+    of_scripts = {"--batch", "--inputs"}
     mentioned = {
         option for page in PAGES for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", page)
     }
-    assert mentioned <= known | of_pytest | of_benchmark
+    assert mentioned <= known | of_pytest | of_scripts
     assert known - {"--help"} <= mentioned
+    assert of_pytest | of_scripts <= mentioned
 
 
 def test_links() -> None:
     for page, folder in ((README, ROOT), *((text, ROOT / "docs") for text in PAGES[1:])):
         for target in re.findall(r"\]\(([^)#]+)", page):
-            assert (folder / target).is_file()
+            assert (folder / target).exists()
