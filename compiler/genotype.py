@@ -29,8 +29,8 @@ class CellGenotype:
     """What one cell kind decided.
 
     `decisions` are (path, option) pairs, as ("n[0] from a", "sep_conv_3x3"); read from the tuple
-    form the path of an edge is "#0", the number of the source. `sources` and `output` name the values that edges
-    leave and that the cell gives back.
+    form the path of an edge is "#0", the number of the source. `sources` and `output` name the
+    values that edges leave and that the cell gives back.
     """
 
     decisions: tuple[tuple[str, str], ...]

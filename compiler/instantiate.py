@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler import joins, layers
-from compiler.expr import Expr, InexactDivision, Plain, evaluate, show, symbols
+from compiler.expr import Plain, evaluate, symbols
 from compiler.facts import Facts, Instance, Made, OpenSize, Sizes
 from compiler.ir import (
     Arguments,
@@ -28,25 +28,24 @@ from compiler.ir import (
     Repeat,
     Scan,
     Select,
-    Step,
     Tap,
     expressions,
 )
 from compiler.joins import Misfit
 from compiler.layers import dimensions
 from compiler.program import Program
-from compiler.ways import name_of, ways
-from dsl.diagnostics import Collector, DartsError, Label, fault
+from compiler.steps import count_of, placed
+from compiler.ways import name_of
+from compiler.whereabouts import Whereabouts
+from dsl.diagnostics import DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import NOTHING
 
-MOST_STEPS = 10_000
 MOST_STEPS_IN_ALL = 100_000
 MOST_LAYERS = 100_000
 MOST_WEIGHTS = 10**11
 MOST_WALKS = 10_000
 """So many different regions, each with numbers of its own, are walked through."""
-SHAPE_FAULTS = frozenset({"E0501", "E0503", "E0505"})
 LENGTHS = (48, 96)
 """Lengths tried for a size that stays open until the network runs."""
 
@@ -113,24 +112,17 @@ def _walked(program: Program, length: int) -> Facts:
     )
 
 
-class _Walker:
+class _Walker(Whereabouts):
     def __init__(self, program: Program) -> None:
-        self.program = program
-        self.main = program.network.span.source if program.network.span else None
-        self.collector = Collector()
+        super().__init__(program)
         self.words = 0
         """What the words that the network reads are below."""
-        self.inexact: set[Expr] = set()
         self.uses: dict[str, set[tuple[tuple[str, Any], ...]]] = {}
         self.known: dict[Any, Instance] = {}
         self.shapes: dict[int, list[dict[int, Sizes | None]]] = {}
-        self.frames: list[tuple[Region, dict[int, Sizes | None], Node]] = []
-        """Where the walk stands: regions with the shapes found in them, and the node at hand."""
         self.layers = [0]
         """For every region being walked, how many layers it has come to."""
         self.walks = 0
-        self.stack: list[Span] = []
-        self.calls: list[tuple[str, Sizes]] = []
         self.outputs: dict[int, list[Sizes]] = {}
         self.steps = 0
         self.sharing: list[dict[str, Made]] = [{}]
@@ -383,20 +375,13 @@ class _Walker:
         return first[1], weights
 
     def repeat(self, node: Repeat, env: dict[str, Plain], window: list[Any]) -> tuple[Any, int]:
-        count = self.value(node.count, env, node)
-        if not isinstance(count, int) or not 1 <= count <= MOST_STEPS:
-            raise self.fault(
-                "E0702",
-                f"a repeat has 1 to {MOST_STEPS} steps, this is {count}"
-                + self.known_as(node.count, env),
-                node.span,
-            )
+        count = count_of(self, node, env)
         self.steps += count
         if self.steps > MOST_STEPS_IN_ALL:
             raise self.fault(
                 "E0702", f"repeats come to more than {MOST_STEPS_IN_ALL} steps in all", node.span
             )
-        places = self.places(node, env, count)
+        places = placed(self, node, env, count)
         weights, stage = 0, 0
         outputs = []
         for index in range(count):
@@ -414,28 +399,6 @@ class _Walker:
             window = [*window[1:], instance.output]
         self.outputs[id(node)] = outputs
         return outputs[-1], weights
-
-    def places(self, node: Repeat, env: dict[str, Plain], count: int) -> dict[int, Step]:
-        found: dict[int, Step] = {}
-        written: dict[int, Span] = {}
-        for step in node.steps[1:]:
-            for place, span in zip(step.places or (), step.spans, strict=True):
-                index = self.value(place, env, node)
-                if not isinstance(index, int) or not 0 <= index < count:
-                    raise self.fault(
-                        "E0703", f"step {index} of a repeat of {count} steps", span,
-                        f"steps are numbered from 0 to {count - 1}",
-                    )  # fmt: skip
-                if index in found:
-                    raise self.fault(
-                        "E0704",
-                        f"step {index} of this repeat is named twice",
-                        span,
-                        "a longer repeat, or other places",
-                        Label(written[index], "first named here"),
-                    )
-                found[index], written[index] = step, span
-        return found
 
     def tap(self, node: Tap, env: dict[str, Plain], outputs: list[Sizes]) -> Sizes:
         index = self.value(node.index, env, node)
@@ -490,61 +453,3 @@ class _Walker:
         finally:
             if span is not None:
                 self.stack.pop()
-
-    def value(self, expr: Expr, env: Mapping[str, Plain], node: Node) -> Any:
-        try:
-            return evaluate(expr, env, self.inexact)
-        except KeyError:
-            if not len(self.collector):
-                raise
-            raise DartsError(()) from None  # it hangs on something that has a fault
-        except InexactDivision as error:
-            span = error.division.span or node.span
-            message = str(error) + self.known_as(expr, env)
-            raise self.fault("E0504", message, span, "`//` rounds down") from None
-        except ZeroDivisionError:
-            message = "this divides by zero" + self.known_as(expr, env)
-            raise self.fault("E0504", message, node.span) from None
-        except (TypeError, OverflowError) as error:
-            raise self.fault("E0401", f"`{show(expr)}` has no value: {error}", node.span) from None
-
-    def known_as(self, expr: Expr, env: Mapping[str, Plain]) -> str:
-        """Which values the names in an expression have, in brackets behind a message."""
-        names = sorted(name for name in symbols(expr) if name in env and name.isidentifier())
-        values = ", ".join(f"`{name}` is {env[name]}" for name in names)
-        return f" ({values} in profile `{self.program.profile}`)" if names else ""
-
-    def fault(
-        self,
-        code: str,
-        message: str,
-        span: Span | None,
-        help: str | None = None,
-        label: Label | None = None,
-    ) -> DartsError:
-        """A diagnostic at the innermost use in the user's own file; others become labels.
-
-        A fault of size also shows where the shapes come from.
-        """
-        places = [*self.stack, *([span] if span else [])]
-        own = [s for s in places if s.source is self.main]
-        labels = [*([label] if label else []), *(self.ways() if code in SHAPE_FAULTS else [])]
-        if span is None or span.source is self.main or not own:
-            return fault(code, message, span, help, *_apart(labels, span))
-        name, shape = self.calls[-1] if self.calls else ("this", ())
-        if any(size % 2 for size in shape[1:]):
-            message = f"`{name}` cannot halve {dimensions(shape)}: {message}"
-            help = "sizes that are even wherever the network halves them"
-        else:
-            message = f"`{name}` on {dimensions(shape)}: {message}"
-        return fault(code, message, own[-1], help, Label(span, "here"), *_apart(labels, own[-1]))
-
-    def ways(self) -> list[Label]:
-        """Where the shapes come from, at the innermost place that the user's own file can tell."""
-        shown = (ways(*frame, self.main) for frame in reversed(self.frames))
-        return next((labels for labels in shown if labels), [])
-
-
-def _apart(labels: list[Label], span: Span | None) -> list[Label]:
-    """Labels at other places than the fault itself."""
-    return [label for label in labels if label.span != span]

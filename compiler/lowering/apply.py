@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from compiler.expr import Const, Expr, Symbol, const, substitute, symbols
 from compiler.ir import (
     Arguments,
-    Decision,
     Dims,
     Form,
     Option,
@@ -297,16 +296,10 @@ def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
         )
         region.outputs = sets.pass_through(region, names, shapes)
         sets.check_closed(region, operation.span)
-    source = body.edge_source
-    path = f"{body.node or 'return'} from {source}" if source else (body.node or "return")
-    unique, count = path, 2
-    while unique in body.paths:
-        unique, count = f"{path} ({count})", count + 1
-    body.paths.add(unique)
     outcomes = tuple((o.label, o.sink) for o in options.options)
-    body.decisions.append(Decision(unique, body.node if source else None, source, outcomes))
-    name = labels.attribute(unique.replace(" from ", "_from_"))
-    return body.ref(body.builder.choice(region, arguments, numbers, unique, name, operation.span))
+    path = body.decisions.add(body.node, body.edge_source, outcomes)
+    name = labels.attribute(path.replace(" from ", "_from_"))
+    return body.ref(body.builder.choice(region, arguments, numbers, path, name, operation.span))
 
 
 def input_names(body: Body, operations: list[Operation], count: int) -> list[str]:

@@ -20,8 +20,9 @@ from compiler.expr import (
     if_else,
     symbols,
 )
-from compiler.ir import Choice, Decision, Input, Keep, Part, Region, Repeat, Scan, Tap
+from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan, Tap
 from compiler.lowering import arithmetic, calls, flow, labels, options, scan
+from compiler.lowering.decisions import Decisions
 from compiler.lowering.values import (
     POISON,
     Chosen,
@@ -40,7 +41,7 @@ from compiler.lowering.values import (
     length,
 )
 from dsl import ast
-from dsl.diagnostics import DartsError, Label, fault
+from dsl.diagnostics import DartsError, fault
 from dsl.source import Span
 from dsl.vocabulary import JOINS, LAYERS, PHASES, SPLIT, WORDS
 
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from compiler.lowering.declarations import Lowering
 
 MOST_MEMBERS = 1000
-MOST_VALUES = 10_000
 
 
 class Body:
@@ -63,22 +63,11 @@ class Body:
         """The body this one is a branch of."""
         self.node: str | None = None
         self.edge_source: str | None = None
-        self.decisions: list[Decision] = []
-        self.paths: set[str] = set()
+        self.decisions = Decisions()
         self.member = ""
         """The member of a group whose body is being evaluated, as an attribute."""
         self.shared_names: set[str] = set()
         self.part_names: dict[tuple[str, int], str] = {}
-        self.crowded: Span | None = None
-        """Where an edge has made more than one decision."""
-        self.joins: dict[str | None, Span] = {}
-        """For every node, the first join that edges with decisions enter."""
-        self.joined = 0
-        """How many decisions stand on edges of the joins so far."""
-        self.torn: tuple[Span, Span] | None = None
-        """Two joins of one node that such edges enter."""
-        self.aliases: dict[str, float] = {}
-        """Names of values that are another one's here, with their places among the values."""
 
     def inside(self, region: Region) -> Body:
         """A body for a region inside this one."""
@@ -106,36 +95,11 @@ class Body:
 
     def finish(self, *results: Ref) -> Region:
         region = self.builder.finish(tuple(result.number for result in results))
-        if region.keep is not None and self.crowded is not None:
-            raise fault(
-                "E0609",
-                "this edge holds several decisions, so `keep` cannot rank it",
-                self.crowded,
-                "one `choose` to an edge",
-            )
-        if region.keep is not None and self.torn is not None:
-            first, second = self.torn
-            raise fault(
-                "E0609",
-                "edges enter two joins of this node, so `keep` cannot tell what each is left with",
-                second,
-                "bind each join to a name, which then is a node",
-                Label(first, "the first join"),
-            )
-        region.decisions = tuple(self.decisions)
-        region.sources = self.sources()
+        if region.keep is not None:
+            self.decisions.check_kept()
+        region.decisions = tuple(self.decisions.made)
+        region.sources = self.decisions.sources(region)
         return region
-
-    def sources(self) -> tuple[str, ...]:
-        """The names of the values that edges with choices leave or enter, in the order bound."""
-        if not self.decisions:
-            return ()
-        named = {name for decision in self.decisions for name in (decision.source, decision.node)}
-        places = {name: place for name, place in self.aliases.items() if name in named}
-        for number, node in self.region.nodes():
-            if node.bound is not None and node.bound in named:
-                places[node.bound] = number
-        return tuple(sorted(places, key=lambda name: places[name]))
 
     # -- statements
 
@@ -209,7 +173,7 @@ class Body:
         if isinstance(result, Ref) and result.number in new:
             self.region.replace(result.number, bound=name)
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):
-            self.aliases[name] = start - 0.5
+            self.decisions.aliases[name] = start - 0.5
             result = replace(result, name=name)
         modules = [i for i in new if is_module(self.region.node(i))]
         own = [
@@ -285,13 +249,6 @@ class Body:
                     "join values with `sum` or `concat`" if isinstance(member, tuple) else None,
                 )
             members.append(member)
-            if len(self.region.graph) > MOST_VALUES:
-                raise fault(
-                    "E0404",
-                    f"this body has more than {MOST_VALUES} values by `{path}`",
-                    statement.name.span,
-                    "a smaller group, or fewer edges",
-                )
         self.frame.names[name] = tuple(members)
 
     def auxiliary(self, statement: ast.Auxiliary) -> None:

@@ -110,7 +110,7 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
 
 def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
     """One value through operations; decisions made on the way stand on this edge."""
-    outer, start, decided = body.edge_source, len(body.region.graph), len(body.decisions)
+    outer, start, mark = body.edge_source, len(body.region.graph), body.decisions.mark
     body.edge_source = source.name or body.region.node(source.number).bound
     try:
         result: Value = source
@@ -128,8 +128,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
                     step.span,
                 )
             result = apply.apply(body, operation, as_operands(result, step.span), step.span)
-        if len(body.decisions) > decided + 1:
-            body.crowded = steps[0].span.to(steps[-1].span)
+        body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
         new = range(start, len(body.region.graph))
         modules = [i for i in new if is_module(body.region.node(i))]
         if body.node is not None and "[" in body.node and len(modules) == 1:
@@ -144,7 +143,7 @@ def join(body: Body, node: ast.Call) -> Value:
     """`sum`, `mean` or `concat` of values; in it every argument is an edge."""
     values: list[Ref] = []
     how = node.callee.name  # type: ignore[union-attr]
-    decided, joined = len(body.decisions), body.joined
+    mark = body.decisions.mark
     for argument in node.arguments:
         if argument.name is not None:
             raise fault("E0301", f"`{how}` takes values, not named arguments", argument.span)
@@ -160,12 +159,7 @@ def join(body: Body, node: ast.Call) -> Value:
         if isinstance(value, Poison):
             return POISON
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
-    own = len(body.decisions) - decided - (body.joined - joined)
-    if own:
-        body.joined += own
-        first_join = body.joins.setdefault(body.node, node.span)
-        if first_join != node.span:
-            body.torn = first_join, node.span
+    body.decisions.close_join(mark, body.node, node.span)
     if not values:
         raise fault(
             "E0604",

@@ -29,9 +29,9 @@ def use(body: Body, operation: Shared, operands: tuple[Ref, ...], span: Span) ->
                 "write the steps out" if is_step else None,
             )
         within = within.around
-    start, decided = len(body.region.graph), len(body.decisions)
+    start, mark = len(body.region.graph), body.decisions.mark
     result = apply.apply(body, operation.operation, operands, span)
-    if len(body.decisions) > decided:
+    if body.decisions.mark != mark:
         help = "what its options do can be shared: `choose { W, … }`"
         raise fault("E0605", "a decision cannot be shared", operation.span, help)
     added = range(start, len(body.region.graph))

@@ -18,7 +18,6 @@ from dsl.diagnostics import DartsError, fault
 from dsl.source import Span
 from dsl.vocabulary import NOTHING
 
-
 MOST_STEPS = 1000
 MOST_VALUES = 25_000
 

@@ -19,7 +19,7 @@ from compiler.expr import (
     if_else,
     negation,
     show,
-    size,
+    size_of,
     substitute,
     symbols,
 )
@@ -74,7 +74,7 @@ def test_what_is_printed_computes_the_value(expr: Expr, env: dict[str, int]) -> 
 def test_symbols_are_those_that_matter(expr: Expr) -> None:
     assert evaluate(expr, dict.fromkeys(symbols(expr), 7)) is not None
     assert set(symbols(expr)) <= set("abc")
-    assert size(expr) >= len(symbols(expr))
+    assert size_of(expr) >= len(symbols(expr))
 
 
 @pytest.mark.parametrize(
