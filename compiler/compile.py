@@ -114,7 +114,8 @@ def execute(source: str, name: str) -> dict[str, Any]:
 
 
 def _docstring(program: Program, passes: str) -> str:
-    file = docstring(f"{program.name}.darts, profile `{program.profile}`")
+    profile = f", profile `{program.profile}`" if program.profile else ""
+    file = docstring(f"{program.name}.darts{profile}")
     if program.phase == "final":
         kinds = [r for r in program.regions() if r.kind == "cell" and r.decided]
         where = "docstring of the cell" if len(kinds) == 1 else "docstrings of the cells"

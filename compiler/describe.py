@@ -39,7 +39,8 @@ class Description:
         total = counted(self.architectures, "architecture")
         per_kind = " x ".join(f"{ways(kind):,} {kind.name}" for kind in self.kinds)
         yield f"describes {total}" + (f" = {per_kind}" if per_kind else "")
-        yield f"supernet  {self.weights:,} weights in profile `{self.profile}`"
+        where = f" in profile `{self.profile}`" if self.profile else ""
+        yield f"supernet  {self.weights:,} weights{where}"
 
 
 def check(space: Space) -> tuple[Diagnostic, ...]:

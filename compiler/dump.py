@@ -46,8 +46,8 @@ def _region(region: Region, pad: str) -> Iterator[str]:
     yield f"{pad}{region.kind} {region.name}({parameters}) from {inputs}"
     yield from _body(region, pad + "    ")
     for option in region.options:
-        sink = "sink " if option.sink else ""
-        yield f"{pad}    option {sink}{option.label}"
+        sink, idle = "sink " * option.sink, ", idle" * option.idle
+        yield f"{pad}    option {sink}{option.label}{idle}"
         yield from _body(option.body, pad + "        ")
     if region.keep is not None:
         yield f"{pad}    keep {region.keep.count} per node by {region.keep.strength}"

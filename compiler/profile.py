@@ -20,7 +20,10 @@ PHASES = ("search", "final")
 
 @dataclass(frozen=True)
 class Values:
-    """The values in force: of the network's parameters, and the settings."""
+    """The values in force: of the network's parameters, and the settings.
+
+    `profile` is the one they come from, empty where the file has none for the phase.
+    """
 
     profile: str
     parameters: Mapping[str, Any]
@@ -73,7 +76,7 @@ def values_of(
                 f"this is `{value}`",
                 places.get(parameter.name),
             )
-    shown = profile if profile is not None else phase
+    shown = profile if profile is not None else phase if phase in space.profiles else ""
     return Values(shown, parameters, settings_from(values))
 
 
@@ -175,7 +178,11 @@ def _layers(space: Space, phase: str, profile: str | None) -> list[Profile]:
     profiles = space.profiles
     if profile is not None and profile not in profiles:
         raise fault(
-            "E0705", f"there is no profile `{profile}`", None, did_you_mean(profile, profiles)
+            "E0705",
+            f"there is no profile `{profile}`",
+            None,
+            did_you_mean(profile, profiles)
+            or "this file has " + (", ".join(f"`{name}`" for name in profiles) or "no profiles"),
         )
     base = [profiles[phase]] if phase in profiles else []
     if profile is None or profile == phase:
@@ -203,7 +210,7 @@ def _checked(space: Space, name: str, value: Any) -> Any:
             "E0706",
             f"no setting or parameter is called `{name}`",
             None,
-            did_you_mean(name, known) or "parameters: " + ", ".join(parameters),
+            did_you_mean(name, known) or f"it has {', '.join(parameters) or 'no parameters'}",
         )
     wrong = complaint(name, value)
     if wrong is not None:

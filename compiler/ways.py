@@ -31,12 +31,15 @@ def ways(region: Region, shapes: Shapes, node: Node, source: Source | None) -> l
 
 
 def origin(region: Region, number: int) -> Span | None:
-    """Where a value, its sizes still unknown, got the number of dimensions that it has."""
+    """Where a value, its sizes still unknown, got the number of dimensions that it has.
+
+    A value that has a name is shown as it is: the reader knows it.
+    """
     while True:
         node = region.node(number)
         alike = (o for o in node.operands if len(region.node(o).shape) == len(node.shape))
         kept = next(alike, None)
-        if kept is None:
+        if kept is None or node.bound is not None:
             span: Span | None = node.span
             return span
         number = kept

@@ -53,7 +53,8 @@ class Whereabouts:
         """Which values the names in an expression have, in brackets behind a message."""
         names = sorted(name for name in symbols(expr) if name in env and name.isidentifier())
         values = ", ".join(f"`{name}` is {env[name]}" for name in names)
-        return f" ({values} in profile `{self.program.profile}`)" if names else ""
+        where = f" in profile `{self.program.profile}`" if self.program.profile else ""
+        return f" ({values}{where})" if names else ""
 
     def fault(
         self,

@@ -89,7 +89,7 @@ class Names:
     ) -> None:
         """Checks a name that is read: as the callee of `call`, or where `words` may stand too."""
         name = node.name
-        if name in places.bound:
+        if name in places.bound or name in self.scope.refused:
             return
         if name in self.scope.visible or name in LAYERS:
             self.declared(node, wants, call)

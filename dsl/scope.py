@@ -29,11 +29,13 @@ class Scope:
     """`own` are a file's declarations, `visible` those and what it imports.
 
     `complete` is False when an import failed: then an unknown name is no fault of this file.
+    `refused` are the names of declarations that could not have them.
     """
 
     own: Mapping[str, Named]
     visible: Mapping[str, Named]
     complete: bool
+    refused: frozenset[str] = frozenset()
 
 
 def scope_of(file: ast.File, imports: list[Imported], found: Collector) -> Scope:
@@ -48,12 +50,16 @@ def scope_of(file: ast.File, imports: list[Imported], found: Collector) -> Scope
                 _report_both(name, origin[name], imported, found)
     _report_repeated(imports, found)
     own: dict[str, Named] = {}
+    refused = set()
     for node in file.declarations:
         if not isinstance(node, ast.SetDecl | ast.OpDecl | ast.CellDecl):
             continue
         if _is_new(node, own, visible, origin, found):
             own[node.name.name] = node
-    scope = Scope(own, visible | own, all(i.declarations is not None for i in imports))
+        else:
+            refused.add(node.name.name)
+    complete = all(i.declarations is not None for i in imports)
+    scope = Scope(own, visible | own, complete, frozenset(refused - own.keys()))
     _report_recursion(own, found)
     return scope
 

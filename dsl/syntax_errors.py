@@ -192,6 +192,15 @@ def _is_naming(place: Place) -> bool:
     return naming and "NAME" in place.expected
 
 
+def _colon(place: Place) -> DartsError | None:
+    """`data: digits` in a profile."""
+    if place.found.text != ":" or place.inside != "{" or "EQUAL" not in place.expected:
+        return None
+    name = place.back(1).text
+    help = f"`{name} = {place.following}`"
+    return fault("E0105", "a setting is written with `=`", place.found.span, help)
+
+
 def _equals(place: Place) -> DartsError | None:
     if place.found.text != "=" or not (place.back(1).is_name or place.back(1).text == "]"):
         return None
@@ -320,7 +329,7 @@ KEEP = "`keep 2 edges per node by weight`"
 def _keep(place: Place) -> DartsError | None:
     if place.expected == {"BY"}:
         help = "`by weight`, `by weight without sinks` or `by alpha`"
-        return fault("E0105", f"by which strength{_found(place)}", place.found.span, help)
+        return fault("E0105", "`keep` does not say by which strength", place.found.span, help)
     if place.expected in ({"PER"}, {"NODE"}):
         return fault("E0105", f"edges are kept per node{_found(place)}", place.found.span, KEEP)
     return None
@@ -332,6 +341,7 @@ _RULES: tuple[Callable[[Place], DartsError | None], ...] = (
     _foreign_character,
     _coming,
     _reserved,
+    _colon,
     _equals,
     _if_for_when,
     _return,

@@ -13,7 +13,9 @@ import pytest
 from compiler.describe import check
 from dsl import load_text
 from dsl.codes import CODES
+from dsl.format import formatted
 from dsl.settings import SETTINGS
+from dsl.source import Source
 from dsl.vocabulary import JOINS, LAYERS, RESERVED, Argument, Layer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +50,8 @@ def programs() -> Iterator[Any]:
 
 @pytest.mark.parametrize("text", [*programs()])
 def test_program_holds(text: str) -> None:
-    check(load_text(text))
+    assert check(load_text(text)) == ()
+    assert formatted(Source("<text>", text)) == text
 
 
 def test_fragments_hold() -> None:

@@ -64,7 +64,8 @@ def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -
     """Lets values flow into an operation, adding its nodes to the region."""
     body.lowering.budget.spend(span)
     if not operands:
-        raise fault("E0402", f"nothing flows into `{span.text}`", span)
+        help = "`each … -> …` goes over a list, and an empty one gives nothing"
+        raise fault("E0402", f"nothing flows into `{span.text}`: this list is empty", span, help)
     match operation:
         case Declared():
             return _declared(body, operation, operands, span)

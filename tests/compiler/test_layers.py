@@ -147,7 +147,7 @@ def test_every_layer_of_the_language_is_tried() -> None:
         ("conv", (4, 8, 8), {"k": 3, "stride": 0}, "`stride` is 0"),
         ("conv", (4, 8, 8), {"k": 3, "groups": 3}, "3 groups do not divide"),
         ("conv", (4, 8, 8), {"k": 3, "groups": 10**9}, "groups do not divide"),
-        ("conv", (4, 8, 8), {"k": 9, "padding": 0}, "nothing is left"),
+        ("conv", (4, 8, 8), {"k": 9, "padding": 0}, "a window of 9 does not fit into 8 x 8"),
         ("conv", (4, 8, 8), {"k": 3, "padding": -1}, "`padding` is -1"),
         ("pool", (4, 8, 8), {"k": 3, "padding": 2}, "at most 1 of padding"),
         ("crop", (4, 8, 8), {"n": 8}, "nothing is left"),

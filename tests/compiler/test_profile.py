@@ -55,7 +55,7 @@ def test_settings_are_those_of_the_search() -> None:
     ("profile", "overrides", "code", "help"),
     [
         (None, {"epoch": 3}, "E0706", "did you mean `epochs`?"),
-        (None, {"zzz": 3}, "E0706", "parameters: C, N, channels, size, classes"),
+        (None, {"zzz": 3}, "E0706", "it has C, N, channels, size, classes"),
         (None, {"epochs": 0}, "E0709", None),
         (None, {"epochs": 2.5}, "E0709", None),
         (None, {"momentum": 2}, "E0709", None),

@@ -1,4 +1,4 @@
-"""The supernet of loops.darts, profile `search`; written by dartsc, passes: none.
+"""The supernet of loops.darts; written by dartsc, passes: none.
 
 The mixing weights come from outside, a row for each decision:
 
