@@ -123,6 +123,8 @@ class _Walker(Whereabouts):
         self.layers = [0]
         """For every region being walked, how many layers it has come to."""
         self.walks = 0
+        self.is_over = False
+        """Whether it has been said that there is too much of it."""
         self.outputs: dict[int, list[Sizes]] = {}
         self.steps = 0
         self.sharing: list[dict[str, Made]] = [{}]
@@ -192,12 +194,16 @@ class _Walker(Whereabouts):
 
     def check_size(self, node: Node, weights: int) -> None:
         """What a program comes to is known before anything is built, and must fit some machine."""
-        if self.layers[-1] > MOST_LAYERS:
-            message = f"this comes to more than {MOST_LAYERS:,} layers"
-            raise self.fault("E0103", message, node.span, "fewer or smaller repeats and ops of ops")
+        if self.layers[-1] <= MOST_LAYERS and weights <= MOST_WEIGHTS:
+            return
+        if self.is_over:
+            raise DartsError(())  # which has been said
+        self.is_over = True
         if weights > MOST_WEIGHTS:
             message = f"this comes to more than {MOST_WEIGHTS:,} weights"
             raise self.fault("E0103", message, node.span, "smaller widths")
+        message = f"this comes to more than {MOST_LAYERS:,} layers"
+        raise self.fault("E0103", message, node.span, "fewer or smaller repeats and ops of ops")
 
     def share(self, name: str, shape: Sizes, weights: int, span: Span | None) -> None:
         """Notes that something shared reads a value of `shape`, the same at all its uses."""

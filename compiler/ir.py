@@ -253,9 +253,7 @@ class Region:
 
     def nodes(self) -> Iterator[tuple[int, Any]]:
         """Numbers and nodes in the order of the program, which is topological."""
-        attributes = self.graph.nodes
-        for number in tuple(self.graph):  # numbers only grow
-            yield number, attributes[number]["node"]
+        return iter(tuple(self.graph.nodes(data="node")))  # in the order added: numbers only grow
 
     @property
     def inputs(self) -> list[tuple[int, Input]]:

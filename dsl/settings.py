@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 Value = int | float | bool | str | tuple[int | float | bool | str, ...]
@@ -77,6 +77,27 @@ SETTINGS: dict[str, Field[Any]] = {f.name: f for f in fields(Settings)}
 def settings_from(values: Mapping[str, Value]) -> Settings:
     """The settings among a profile's values; network parameters are left out."""
     return Settings(**{name: values[name] for name in SETTINGS if name in values})  # type: ignore[arg-type]
+
+
+def takes(name: str) -> str:
+    """The values that a setting takes, in words."""
+    about = SETTINGS[name].metadata
+    at_least = f", at least {about.get('at_least')}"
+    at_most = f" and at most {about['at_most']}" if about.get("at_most", inf) < inf else ""
+    return {
+        "whole": f"a whole number{at_least}",
+        "number": f"a number{at_least}{at_most}",
+        "flag": "`yes` or `no`",
+        "word": " or ".join(f"`{word}`" for word in about.get("choices", ())) or "a word",
+        "pair": "two numbers, at least 0 and below 1",
+    }[str(about["kind"])]
+
+
+def worded(value: object) -> str:
+    """A default as the language writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def complaint(name: str, value: Value) -> str | None:

@@ -32,6 +32,14 @@ class Argument:
         return (*self.words, self.default) if isinstance(self.default, str) else self.words
 
 
+_READS = {
+    (0,): "the words of a text",
+    (3,): "an image",
+    (1, 2): "a vector or a sequence",
+    (1, 3): "a vector or an image",
+}
+
+
 @dataclass(frozen=True)
 class Layer:
     name: str
@@ -44,6 +52,11 @@ class Layer:
     @property
     def arguments(self) -> tuple[Argument, ...]:
         return self.required + self.optional
+
+    @property
+    def reads(self) -> str:
+        """What the layer reads, in words."""
+        return _READS.get(self.ranks, "anything")
 
 
 STRIDE = Argument("stride", default=1)
@@ -159,4 +172,9 @@ NOT_YET = frozenset({"above", "entangled", "extend", "loose", "of"})
 BUILT_IN = (
     frozenset(LAYERS) | frozenset(JOINS) | {SPLIT} | WORDS | frozenset(PHASES) | frozenset(COUNTERS)
 )
-STRENGTHS = ("weight", "weight without sinks", "alpha")
+STRENGTHS: dict[str, str] = {
+    "weight": "the softmax weight, the mass of sinks counted",
+    "weight without sinks": "the softmax weight among the options that may be selected",
+    "alpha": "the raw parameter",
+}
+"""What `keep` ranks edges by."""

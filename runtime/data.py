@@ -110,8 +110,8 @@ def _load_cifar10() -> Images:
     except (OSError, RuntimeError, EOFError) as error:
         raise UserError(
             f"CIFAR-10 is not in {root} and cannot be downloaded ({_one_line(error)}): use "
-            f"`--data images:DIR` or `--data digits`, or put `cifar-10-python.tar.gz` into that folder "
-            f"(DARTSC_DATA names another)"
+            f"`--data images:DIR` or `--data digits`, or put `cifar-10-python.tar.gz` into that "
+            f"folder (DARTSC_DATA names another)"
         ) from error
     return Images(
         "cifar10",

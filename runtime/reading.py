@@ -98,7 +98,7 @@ def format_file(file: Path, check: bool, diff: bool) -> None:
     """
     from compiler.files import write_text
     from dsl import files
-    from dsl.format import formatted
+    from dsl.layout import formatted
 
     source = files.read(file, str(file))
     text = formatted(source)
@@ -166,7 +166,7 @@ def _tree(file: Path) -> str:
 
 def _space(file: Path) -> str:
     from dsl.flatten import flattened
-    from dsl.format import printed
+    from dsl.layout import printed
     from dsl.load import load
 
     return printed(flattened(load(file)))

@@ -29,7 +29,7 @@ from compiler.describe import check  # noqa: E402
 from dsl import DartsError, load_text, render  # noqa: E402
 from dsl.codes import CODES  # noqa: E402
 from dsl.files import SHIPPED  # noqa: E402
-from dsl.format import formatted, printed  # noqa: E402
+from dsl.layout import formatted, printed  # noqa: E402
 from dsl.parse import parse  # noqa: E402
 from dsl.source import Source  # noqa: E402
 

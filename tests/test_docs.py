@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from compiler.describe import check
 from dsl import load_text
 from dsl.codes import CODES
-from dsl.format import formatted
-from dsl.settings import SETTINGS
+from dsl.layout import formatted
+from dsl.settings import SETTINGS, takes, worded
 from dsl.source import Source
 from dsl.vocabulary import JOINS, LAYERS, RESERVED, Argument, Layer
 
@@ -23,12 +22,6 @@ LANGUAGE = ROOT / "docs" / "language.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```darts( fragment)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING_HEAD = ("setting", "takes", "default", "is")
-READS = {
-    (0,): "words",
-    (3,): "an image",
-    (1, 2): "a vector or a sequence",
-    (1, 3): "a vector or an image",
-}
 
 
 FRAGMENTS_USED = """
@@ -90,7 +83,7 @@ def layer_row(layer: Layer) -> tuple[str, ...]:
     arguments = [a.name for a in layer.required]
     arguments += [f"{a.name}: {worded(a.default)}" for a in layer.optional]
     call = f"{layer.name}({', '.join(arguments)})" if arguments else layer.name
-    return f"`{call}`", READS.get(layer.ranks, "anything"), layer.doc + words(layer.arguments)
+    return f"`{call}`", layer.reads, layer.doc + words(layer.arguments)
 
 
 def words(arguments: tuple[Argument, ...]) -> str:
@@ -103,18 +96,4 @@ def words(arguments: tuple[Argument, ...]) -> str:
 
 def setting_row(name: str) -> tuple[str, ...]:
     setting = SETTINGS[name]
-    about = setting.metadata
-    takes = {
-        "whole": f"a whole number, at least {about.get('at_least')}",
-        "number": f"a number, at least {about.get('at_least')}",
-        "flag": "`yes` or `no`",
-        "word": " or ".join(f"`{word}`" for word in about.get("choices", ())) or "a word",
-        "pair": "two numbers, at least 0 and below 1",
-    }[about["kind"]]
-    if about.get("at_most", math.inf) < math.inf:
-        takes += f" and at most {about['at_most']}"
-    return f"`{name}`", takes, f"`{worded(setting.default)}`", str(about["doc"])
-
-
-def worded(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value}"
+    return f"`{name}`", takes(name), f"`{worded(setting.default)}`", str(setting.metadata["doc"])

@@ -19,7 +19,7 @@ import yaml
 
 from compiler.describe import check
 from dsl import DartsError, ast, load, render
-from dsl.format import formatted
+from dsl.layout import formatted
 from dsl.parse import parse
 from dsl.source import Source
 from runtime import cli

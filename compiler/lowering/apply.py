@@ -47,12 +47,6 @@ from dsl.vocabulary import AUTO, LAYERS, SAME
 if TYPE_CHECKING:
     from compiler.lowering.body import Body
 
-READS = {
-    (0,): "the words of a text",
-    (1, 2): "a vector or a sequence",
-    (1, 3): "a vector or an image",
-    (3,): "an image",
-}
 RANKS = {0: "the words of a text", 1: "a vector", 2: "a sequence", 3: "an image"}
 RANK_HELP = {
     "linear": "`flatten` or `global_pool(mean)` before it",
@@ -143,7 +137,7 @@ def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
         return body.ref(body.builder.layer(layer, operation.arguments, operand.number))
     rank = body.rank(operand)
     if rank not in LAYERS[layer].ranks:
-        wanted = READS.get(LAYERS[layer].ranks, "a vector, a sequence or an image")
+        wanted = LAYERS[layer].reads if LAYERS[layer].ranks != (1, 2, 3) else "numbers"
         place = origin(body.region, operand.number)
         near = place is not None and place.source is operation.span.source
         labels = [Label(place, f"this is {RANKS[rank]}")] if place is not None and near else []

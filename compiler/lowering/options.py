@@ -237,8 +237,9 @@ def set_region(
             Option(o.label, o.sink, option(inner, o, passed, shapes, inputs)) for o in made.options
         )
         check_closed(region, span)
+        in_place = is_in_place(region)
         for made_option in region.options:
-            if not (is_in_place(region) or is_module(made_option.body)):
+            if not (in_place or is_module(made_option.body)):
                 raise fault(
                     "E0401",
                     f"option `{made_option.label}` of this set is not one module",

@@ -10,7 +10,7 @@ from dsl import ast, files
 from dsl.calls import signature
 from dsl.lookup import declarations
 from dsl.scope import Named
-from dsl.settings import SETTINGS
+from dsl.settings import SETTINGS, takes
 from dsl.vocabulary import COUNTERS, JOINS, LAYERS, PHASES, SPLIT, STRENGTHS, Argument
 from runtime.server import hover
 from runtime.server.context import Context, context
@@ -214,7 +214,7 @@ class _Completer:
                 yield Item(
                     f"{name} = ",
                     kind=Kind.Property,
-                    detail=hover.takes(name),
+                    detail=takes(name),
                     documentation=str(setting.metadata["doc"]),
                 )
 

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 
 from compiler.count import ways
 from compiler.describe import counted
 from dsl import ast
 from dsl.diagnostics import DartsError
 from dsl.lookup import Definition, declarations
-from dsl.settings import SETTINGS
-from dsl.vocabulary import COUNTERS, JOINS, LAYERS, Argument, Layer
+from dsl.settings import SETTINGS, takes, worded
+from dsl.vocabulary import COUNTERS, JOINS, LAYERS, STRENGTHS, Argument, Layer
 from runtime.server.documents import Document, Documents
 
 MOST_LINES = 20
 """The most lines of a set or profile that are shown."""
 MOST_SHAPES = 4
 """The most shapes of one value that are shown for each place."""
-READS = {
-    (0,): "words",
-    (3,): "an image",
-    (1, 2): "a vector or a sequence",
-    (1, 3): "a vector or an image",
-}
-STRENGTHS = {
-    "weight": "the softmax weight, the mass of sinks counted",
-    "weight without sinks": "the softmax weight among the options that may be selected",
-    "alpha": "the raw parameter",
-}
 _BOUND = {
     "value": "bound",
     "input": "an input",
@@ -90,8 +78,7 @@ def header(node: _BODIES) -> str:
 
 def _layer(layer: Layer) -> str:
     words = [f"`{a.name}` is {_words(a)}" for a in layer.arguments if a.words]
-    reads = READS.get(layer.ranks, "anything")
-    return _shown(signature(layer), "; ".join([f"{layer.doc}; reads {reads}", *words]))
+    return _shown(signature(layer), "; ".join([f"{layer.doc}; reads {layer.reads}", *words]))
 
 
 def _argument(meant: Definition) -> str:
@@ -114,27 +101,6 @@ def _setting(name: str) -> str:
     return _shown(
         f"{name} = {default}", str(about["doc"]), f"{takes(name)}; by default `{default}`"
     )
-
-
-def takes(name: str) -> str:
-    """The values of a setting, in words."""
-    about = SETTINGS[name].metadata
-    at_least = f", at least {about.get('at_least')}"
-    at_most = f" and at most {about['at_most']}" if about.get("at_most", inf) < inf else ""
-    return {
-        "whole": f"a whole number{at_least}",
-        "number": f"a number{at_least}{at_most}",
-        "flag": "`yes` or `no`",
-        "word": " or ".join(f"`{word}`" for word in about.get("choices", ())) or "a word",
-        "pair": "two numbers, at least 0 and below 1",
-    }[str(about["kind"])]
-
-
-def worded(value: object) -> str:
-    """A default as the language writes it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 def _declaration(documents: Documents, document: Document, meant: Definition) -> str:

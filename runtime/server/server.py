@@ -165,7 +165,7 @@ def completed(ls: Server, params: lsp.CompletionParams) -> list[lsp.CompletionIt
 
 def formatted(ls: Server, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
     """One edit of the whole text; none where it is formatted already, or cannot be parsed."""
-    from dsl.format import formatted as format_text
+    from dsl.layout import formatted as format_text
 
     document = ls.document(params)
     try:

@@ -10,11 +10,19 @@ from support import PROGRAMS, SPACES
 from compiler.compile import specialised
 from compiler.count import architectures
 from compiler.dump import dump
-from dsl import load, load_text
+from dsl import Space, load, load_text
 from dsl.flatten import flattened
-from dsl.format import printed
+from dsl.layout import printed
 
 FILES = [*sorted(SPACES.glob("*.darts")), *PROGRAMS]
+
+
+def values(space: Space) -> dict[str, object]:
+    """What every profile says."""
+    return {
+        name: (profile.phase, {key: entry.value for key, entry in profile.entries.items()})
+        for name, profile in space.profiles.items()
+    }
 
 
 def in_one(path: Path) -> str:
@@ -26,9 +34,7 @@ def test_the_same_space(path: Path) -> None:
     one = load_text(in_one(path))
     space = load(path)
     assert not one.file.imports
-    assert {n: (p.phase, {k: e.value for k, e in p.entries.items()}) for n, p in one.profiles.items()} == {
-        n: (p.phase, {k: e.value for k, e in p.entries.items()}) for n, p in space.profiles.items()
-    }  # fmt: skip
+    assert values(one) == values(space)
     if space.network is None:
         return
     for profile in (None, *space.profiles):

@@ -7,6 +7,7 @@ import pytest
 from dsl import load_text
 
 NETWORK = "network from image[3, 8, 8] to class[_, _, _] = image -> {}\n"
+USED = NETWORK.format("f")
 
 
 @pytest.mark.parametrize(
@@ -15,10 +16,10 @@ NETWORK = "network from image[3, 8, 8] to class[_, _, _] = image -> {}\n"
         "op used = relu\n" + NETWORK.format("used"),
         "op f(k) from x[c, k, _] = x\n" + NETWORK.format("f(8)"),  # read in a pattern
         "op f(a, b = a) = conv(b)\n" + NETWORK.format("f(3)"),  # read in a default
-        "op f from x, _ = x\n" + NETWORK.format("conv(3)").replace("image ->", "(image, image) -> f ->"),
-        "op f from x { shared W = conv(3) return sum(x -> W, x -> W -> relu) }\n" + NETWORK.format("f"),
-        "op f from x { shared W = conv(3) return sum(each (x, x) -> W) }\n" + NETWORK.format("f"),
-        "op f = relu when search\n" + NETWORK.format("f"),
+        "op f from x, _ = x\n" + USED.replace("image ->", "(image, image) ->"),
+        "op f from x { shared W = conv(3) return sum(x -> W, x -> W -> relu) }\n" + USED,
+        "op f from x { shared W = conv(3) return sum(each (x, x) -> W) }\n" + USED,
+        "op f = relu when search\n" + USED,
         "set s = { conv(k) for k in (1, 3) if k > 1 }\ncell c from x = x -> choose s\n"
         + NETWORK.format("c"),
     ],

@@ -9,10 +9,11 @@ import yaml
 from support import PROGRAMS
 
 import dsl
+from dsl import DartsError
 from runtime.bilevel_search import resume, search
 from runtime.data import Images, load
 from runtime.errors import UserError
-from runtime.guard import Interrupted
+from runtime.guard import Interrupted, within_memory
 from runtime.progress import Silent
 from runtime.rundir import Checkpoint, RunFolder
 from runtime.text import Text
@@ -185,9 +186,14 @@ def test_a_space_that_decides_nothing_is_not_searched(tmp_path, digits):
         search(place, digits, tmp_path / "run", epochs=1)
 
 
-def test_too_large_a_network_is_one_line(tmp_path, digits):
-    with pytest.raises(UserError, match="more memory than there is"):
+def test_too_large_a_network_is_refused_before_it_is_built(tmp_path, digits):
+    with pytest.raises(DartsError, match="more than 100,000,000,000 weights"):
         search(SPACE, digits, tmp_path / "run", epochs=1, **QUICK | {"C": 10**12})
+
+
+def test_more_memory_than_there_is_is_one_line():
+    with pytest.raises(UserError, match="more memory than there is"), within_memory():
+        torch.empty(10**15)
 
 
 def test_a_loss_that_is_not_finite_stops_the_search(tmp_path, digits):

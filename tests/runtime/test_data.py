@@ -174,7 +174,7 @@ def test_cifar10_that_cannot_be_had_names_the_ways_out(tmp_path, monkeypatch):
     with pytest.raises(UserError) as found:
         load("cifar10")
     message = str(found.value)
-    for part in (str(tmp_path), "no route to host", "--data images:DIR", "--demo"):
+    for part in (str(tmp_path), "no route to host", "--data images:DIR", "--data digits"):
         assert part in message
     assert "\n" not in message
 

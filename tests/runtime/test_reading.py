@@ -12,7 +12,7 @@ import pytest
 from support import CIFAR, ROOT, SPACES
 
 from dsl.codes import CODES
-from dsl.format import formatted
+from dsl.layout import formatted
 from dsl.source import Source
 from runtime.cli import USERS_FAULT, run
 

@@ -12,7 +12,7 @@ from compiler.describe import describe
 from dsl import load
 from dsl.lookup import at
 from dsl.settings import SETTINGS
-from dsl.vocabulary import LAYERS, STRENGTHS
+from dsl.vocabulary import LAYERS
 from runtime.server import hover
 from runtime.server.documents import Documents, uri_of
 
@@ -137,7 +137,3 @@ def test_every_name(path: Path) -> None:
     for occurrence in documents.occurrences(document):
         text = hover.hover(documents, document, occurrence.definition)
         assert bool(text) is (occurrence.definition.kind != "word"), occurrence
-
-
-def test_strengths() -> None:
-    assert set(hover.STRENGTHS) == set(STRENGTHS)

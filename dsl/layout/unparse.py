@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsl import ast
-from dsl.pretty import CLOSE, COMMA, SPACE, Break, Item, Line, Open, Word
+from dsl.layout.pretty import CLOSE, COMMA, SPACE, Break, Item, Line, Open, Word
 
 LOOSEST, EITHER, BOTH, NEGATION, COMPARISON, SUM, PRODUCT, FACTOR, POWER, FLOW, STEP, POSTFIX = (
     range(12)

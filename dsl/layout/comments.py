@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dsl.grammar import parser
-from dsl.pretty import CLOSE, Comment, Item, Line, Open, Word
+from dsl.layout.pretty import CLOSE, Comment, Item, Line, Open, Word
 from dsl.source import Source
 
 _COMMENT = re.compile(r"#[^\n]*")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsl import DartsError, ast
-from dsl.format import formatted, printed
+from dsl.layout import formatted, printed
 from dsl.parse import parse
 from dsl.settings import SETTINGS
 from dsl.source import Source, Span

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from dsl import ast
-from dsl.comments import Above, Part, with_comments
+from dsl.layout.comments import Above, Part, with_comments
+from dsl.layout.pretty import CLOSE, SPACE, Break, Line, Open, Row, Word, aligned, rows
+from dsl.layout.unparse import SUM, Piece, Sub, block, laid_out, listed, number, said, separated
 from dsl.parse import parse
-from dsl.pretty import CLOSE, SPACE, Break, Line, Open, Row, Word, aligned, rows
 from dsl.settings import SETTINGS, Value
 from dsl.source import Source
-from dsl.unparse import SUM, Piece, Sub, block, laid_out, listed, number, said, separated
 
 _SUBJECTS = ("data", "bptt", "alpha_optimiser", "drop_path")
 """The settings, of those in the order of `Settings`, with which another subject begins."""
