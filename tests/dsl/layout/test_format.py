@@ -20,7 +20,7 @@ from dsl.settings import SETTINGS
 from dsl.source import Source, Span
 from dsl.vocabulary import RESERVED
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted([*ROOT.glob("spaces/*.darts"), *ROOT.glob("tests/compiler/programs/*.darts")])
 BLOCK = re.compile(r"^```darts( fragment)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WORD = re.compile(r"#[^\n]*|[A-Za-z_]\w*|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|->|//|[=!<>]=|\S")
