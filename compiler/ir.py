@@ -245,6 +245,8 @@ class Region:
     header: str = ""
     comment: str | None = None
     span: Span | None = field(default=None, repr=False)
+    _known: tuple[tuple[int, ...], Form] | None = field(default=None, init=False, repr=False)
+    """The form of the region with these outputs."""
 
     # -- reading
 
@@ -280,6 +282,12 @@ class Region:
 
     @property
     def form(self) -> Form:
+        """How the region is written; it is asked for often, and found anew when it has changed."""
+        if self._known is None or self._known[0] != self.outputs:
+            self._known = self.outputs, self._form()
+        return self._known[1]
+
+    def _form(self) -> Form:
         if self.kind in ("cell", "network") or self.states is not None:
             return Form.GRAPH
         inputs = [i for i, _ in self.inputs]
@@ -331,6 +339,7 @@ class Region:
     # -- writing
 
     def add(self, node: Node) -> int:
+        self._known = None
         number = len(self.graph)
         self.graph.add_node(number, node=node)
         for operand in node.operands:
@@ -338,6 +347,7 @@ class Region:
         return number
 
     def replace(self, number: int, **changes: Any) -> None:
+        self._known = None
         attributes = self.graph.nodes[number]
         attributes["node"] = replace(attributes["node"], **changes)
 

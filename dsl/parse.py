@@ -12,7 +12,6 @@ from dsl import ast
 from dsl.grammar import parser
 from dsl.limits import check_text, check_tree
 from dsl.source import Source, Span
-from dsl.syntax_errors import explain
 
 
 def parse(source: Source) -> ast.File:
@@ -26,6 +25,8 @@ def parse(source: Source) -> ast.File:
     try:
         tree = parser().parse(source.text)
     except lark.UnexpectedInput as error:
+        from dsl.syntax_errors import explain  # a sound file needs none of it
+
         raise explain(error, source) from None
     check_tree(tree, source)
     return _Builder(source).transform(tree)

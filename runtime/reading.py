@@ -9,12 +9,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
 from dsl.diagnostics import DartsError, Diagnostic, did_you_mean
-from dsl.render import render
 from runtime.errors import UserError
 
 DUMPS = ("tree", "space", "ir", "source")
@@ -41,6 +39,8 @@ class Telling:
 
             print(report(diagnostics), end="")
         elif diagnostics:
+            from dsl.render import render
+
             picture = render(diagnostics, color=sys.stderr.isatty())
             print(picture, file=sys.stderr, end="")
 
@@ -96,6 +96,8 @@ def format_file(file: Path, check: bool, diff: bool) -> None:
         DartsError: when the file cannot be parsed.
         UserError: when it is only checked and not in the layout.
     """
+    from difflib import unified_diff
+
     from compiler.files import write_text
     from dsl import files
     from dsl.layout import formatted
