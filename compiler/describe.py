@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.count import architectures, ways
 from compiler.ir import Region
@@ -62,7 +62,10 @@ def check(space: Space) -> tuple[Diagnostic, ...]:
             known.append((phase, values.parameters, values.has_auxiliary))
             _, program, _ = measure(space, phase, profile, {})
         except DartsError as error:
-            collector.extend(error)
+            for found in error.diagnostics:
+                # what the search network has too is known by now
+                where = " (in the final network)" if phase == "final" else ""
+                collector.take(replace(found, message=found.message + where))
             if any(d.code == TOO_MUCH for d in error.diagnostics):
                 break  # it would take as long in every phase
         else:

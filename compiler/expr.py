@@ -18,6 +18,17 @@ from dsl.source import Span
 Plain = int | float | bool | str
 
 
+NO_NUMBER = "a flag is no number"
+
+
+class DivisionByZero(ZeroDivisionError):
+    """A division by zero; carries the division."""
+
+    def __init__(self, division: Binary) -> None:
+        super().__init__("this divides by zero")
+        self.division = division
+
+
 class InexactDivision(Exception):
     """`/` left a remainder; carries the division and its two values."""
 
@@ -147,6 +158,8 @@ MOST_PARTS = 400
 
 
 def _limited(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
         raise OverflowError("a number beyond the limits")
     return value
@@ -187,6 +200,9 @@ def binary(op: str, left: Expr, right: Expr, span: Span | None = None) -> Expr:
         InexactDivision: for a `/` of two constants that leaves a remainder.
         ZeroDivisionError: for a division of constants by zero.
     """
+    for part in (left, right):
+        if op in ("+", "-") and isinstance(part, Const) and isinstance(part.value, bool):
+            raise TypeError(NO_NUMBER)
     if op == "+":
         return left + right
     if op == "-":
@@ -230,7 +246,7 @@ def if_else(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
 
 
 def negation(operand: Expr) -> Expr:
-    return Const(not operand.value) if isinstance(operand, Const) else Unary("not", operand)
+    return Const(not truth(operand.value)) if isinstance(operand, Const) else Unary("not", operand)
 
 
 def ceil_div(left: Number, right: Number) -> Number:
@@ -241,6 +257,9 @@ def ceil_div(left: Number, right: Number) -> Number:
 
 
 def _apply(node: Binary, left: Any, right: Any) -> Any:
+    _check_kinds(node.operator, left, right)
+    if node.operator in ("/", "//", "%", "ceil/") and right == 0:
+        raise DivisionByZero(node)
     if node.operator == "/":
         quotient = left / right
         if isinstance(left, int) and isinstance(right, int):
@@ -248,9 +267,38 @@ def _apply(node: Binary, left: Any, right: Any) -> Any:
                 raise InexactDivision(node, left, right)
             return left // right
         return quotient
-    if node.operator not in ("==", "!=") and (isinstance(left, str) or isinstance(right, str)):
-        raise TypeError("words can only be compared")
     return _limited(OPERATIONS[node.operator](left, right))
+
+
+def _check_kinds(operator: str, left: Any, right: Any) -> None:
+    """Numbers, flags and words do not mix.
+
+    Raises:
+        TypeError: when they do.
+    """
+    flags = isinstance(left, bool) + isinstance(right, bool)
+    words = isinstance(left, str) + isinstance(right, str)
+    if operator in ("and", "or"):
+        if flags < 2:
+            raise TypeError(f"`{operator}` stands between flags")
+    elif operator in ("==", "!="):
+        if flags == 1 and not words:
+            raise TypeError(NO_NUMBER)
+    elif words:
+        raise TypeError("words can only be compared")
+    elif flags:
+        raise TypeError(NO_NUMBER)
+
+
+def truth(value: Any) -> bool:
+    """What a condition comes to.
+
+    Raises:
+        TypeError: when it is no flag.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"a condition is `yes` or `no`, this is {value}")
+    return value
 
 
 def _sum(terms: list[tuple[int, Expr]]) -> Expr:
@@ -308,9 +356,9 @@ def evaluate(expr: Expr, env: Mapping[str, Plain], inexact: set[Expr] | None = N
         case Symbol(name):
             return env[name]
         case Unary(_, operand):
-            return not evaluate(operand, env, inexact)
+            return not truth(evaluate(operand, env, inexact))
         case IfElse(condition, then, otherwise):
-            chosen = then if evaluate(condition, env, inexact) else otherwise
+            chosen = then if truth(evaluate(condition, env, inexact)) else otherwise
             return evaluate(chosen, env, inexact)
         case Binary():
             left = evaluate(expr.left, env, inexact)
@@ -396,7 +444,7 @@ def show(
             text = f"{part(then, 2)} if {part(condition, 2)} else {part(otherwise, 1)}"
             own = 1
         case Binary("ceil/", left, right) if expr in inexact:
-            return f"-(-{part(left, 8)} // {part(right, 8)})"
+            text, own = f"-(-{part(left, 8)} // {part(right, 8)})", 8
         case Binary(op, left, right):
             own = PRECEDENCE[op]
             spelt = "//" if op == "ceil/" else SPELLING.get(op, op)

@@ -96,8 +96,8 @@ def _walked(program: Program, length: int) -> Facts:
             if node.below is not None:
                 walker.words = walker.value(node.below, env, node)
         instance = walker.region(network, env, shapes)
-        if instance.output is not None:
-            walker.promise(network, env, instance.output)
+        for number in (*network.outputs[:1], *network.auxiliary):
+            walker.promise(network, env, number, instance.shapes[number])
     except DartsError as error:
         walker.collector.extend(error)
         instance = Instance({}, None, 0, 0)
@@ -242,12 +242,14 @@ class _Walker(Whereabouts):
         if symbolic != found:
             raise AssertionError(f"{node} has shape {found}, inferred as {symbolic}")
 
-    def promise(self, network: Region, env: dict[str, Plain], output: Sizes) -> None:
-        """The network must give the shape that its `to` says."""
-        wanted = [
-            None if size is None else self.value(size, env, network.output)
-            for size in network.promise
-        ]
+    def promise(
+        self, network: Region, env: dict[str, Plain], number: int, output: Sizes | None
+    ) -> None:
+        """The network must give the shape that its `to` says, and so must its auxiliary head."""
+        if output is None:
+            return
+        node = network.node(number)
+        wanted = [None if size is None else self.value(size, env, node) for size in network.promise]
         fits = len(wanted) == len(output) and all(
             size in (None, given) for size, given in zip(wanted, output, strict=False)
         )
@@ -256,8 +258,10 @@ class _Walker(Whereabouts):
             last = f"`linear({promised})`, or " if len(wanted) == 1 == len(output) else ""
             self.collector.add(
                 "E0505",
-                f"the network gives {dimensions(output)}, but promises {promised}",
-                network.output.span or network.span,
+                f"this head gives {dimensions(output)}, but the network promises {promised}"
+                if number in network.auxiliary
+                else f"the network gives {dimensions(output)}, but promises {promised}",
+                node.span or network.span,
                 f"{last}one parameter for both",
             )
 
@@ -298,7 +302,7 @@ class _Walker(Whereabouts):
                 inner = self.entered(node.region, env, operands, node.span)
                 return inner.output, inner.weights
             case Select():
-                taken = node.then if self.value(node.condition, env, node) else node.otherwise
+                taken = node.then if self.condition(node, env) else node.otherwise
                 inner = self.entered(taken, env, operands, node.span)
                 return inner.output, inner.weights
             case Choice():
@@ -314,9 +318,10 @@ class _Walker(Whereabouts):
         arguments = {n: self.value(v, env, node) for n, v in node.arguments}
         complaint = layers.complaint(node.layer, shape, arguments)
         if complaint is not None:
-            raise self.fault(
-                "E0503", f"`{node.layer}` on {dimensions(shape)}: {complaint}", node.span
-            )
+            blamed = [value for name, value in node.arguments if f"`{name}`" in complaint]
+            known = self.known_as((s for value in blamed for s in symbols(value)), env)
+            message = f"`{node.layer}` on {dimensions(shape)}: {complaint}{known}"
+            raise self.fault("E0503", message, node.span)
         if layers.is_padded_unlike(dict(node.arguments), arguments):
             raise self.fault(
                 "E0405",
@@ -341,6 +346,13 @@ class _Walker(Whereabouts):
         self.weighed.append((node.span, weights))
         self.layers[-1] += 1
         return out, weights
+
+    def condition(self, node: Select, env: dict[str, Plain]) -> bool:
+        value = self.value(node.condition, env, node)
+        if not isinstance(value, bool):
+            message = f"a condition is `yes` or `no`, this is {value}"
+            raise self.fault("E0401", message, node.span)
+        return value
 
     def scan(self, node: Scan, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
         length = operands[0][0]

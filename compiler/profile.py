@@ -62,10 +62,14 @@ def values_of(
     parameters = {p.name: values[p.name] for p in space.network.parameters if p.name in values}
     for parameter in space.network.parameters:
         if parameter.name not in values:
-            raise fault(
-                "E0707", f"`{parameter.name}` has no value in profile `{profile or phase}`",
-                parameter.span, f"`{parameter.name} = …` there or a default here",
-            )  # fmt: skip
+            wanted = profile or phase
+            lacks = f"`{parameter.name}` has no value in profile `{wanted}`"
+            near = None
+            if wanted not in space.profiles:
+                lacks = f"`{parameter.name}` has no value, and there is no profile `{wanted}`"
+                near = did_you_mean(wanted, space.profiles)
+            help = near or f"`{parameter.name} = …` there or a default here"
+            raise fault("E0707", lacks, parameter.span, help)
         value = values[parameter.name]
         if not isinstance(value, int | float | str) or (
             isinstance(value, str) and value not in WORDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.expr import Plain
+from compiler.expr import Plain, symbols
 from compiler.ir import Repeat, Step
 from compiler.whereabouts import Whereabouts
 from dsl.diagnostics import Label
@@ -20,11 +20,9 @@ def count_of(where: Whereabouts, node: Repeat, env: dict[str, Plain]) -> int:
     count = where.value(node.count, env, node)
     if isinstance(count, int) and 1 <= count <= MOST_STEPS:
         return count
-    raise where.fault(
-        "E0702",
-        f"a repeat has 1 to {MOST_STEPS} steps, this is {count}{where.known_as(node.count, env)}",
-        node.span,
-    )
+    known = where.known_as(symbols(node.count), env)
+    message = f"a repeat has 1 to {MOST_STEPS} steps, this is {count}{known}"
+    raise where.fault("E0702", message, node.span)
 
 
 def placed(where: Whereabouts, node: Repeat, env: dict[str, Plain], count: int) -> dict[int, Step]:

@@ -34,8 +34,11 @@ def _suspects(space: Space, program: Program) -> Iterator[Diagnostic]:
         yield from _equal_options(region)
         if region.keep is not None:
             edges = Counter(d.node for d in region.decisions if d.node is not None)
-            if edges and max(edges.values()) <= region.keep.count:
-                most = max(edges.values())
+            most = max(edges.values(), default=0)
+            if not most:
+                message = "there are no edges with a choice here, so this keeps nothing"
+                yield Diagnostic("W0605", message, region.keep.span, "remove this line")
+            elif most <= region.keep.count:
                 message = f"no node has more than {most} of these edges, so this keeps all"
                 yield Diagnostic("W0605", message, region.keep.span, "a smaller number")
     for cell in _undecided(space, program):
@@ -46,14 +49,20 @@ def _suspects(space: Space, program: Program) -> Iterator[Diagnostic]:
 def _undecided(space: Space, program: Program) -> Iterator[ast.CellDecl]:
     """Cells that decide nothing and say nothing of choosing.
 
-    Where a cell chooses from a single option, that choice is the fault.
+    Where a cell chooses from a single option, that choice is the fault, and where it is another
+    cell with arguments, that one's.
     """
     kinds = {region.span: region for region in program.regions() if region.kind == "cell"}
     for declaration in space.file.declarations:
         region = kinds.get(declaration.span)
         if not isinstance(declaration, ast.CellDecl) or region is None or region.decisions:
             continue
-        if not any(isinstance(node, ast.Choose) for node in declaration.walk()):
+        scope = space.scope(declaration)
+        if not any(
+            isinstance(node, ast.Choose)
+            or (isinstance(node, ast.Name) and isinstance(scope.get(node.name), ast.CellDecl))
+            for node in declaration.body.walk()
+        ):
             yield declaration
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from compiler.expr import Expr, InexactDivision, Plain, evaluate, show, symbols
+from compiler.expr import DivisionByZero, Expr, InexactDivision, Plain, evaluate, show, symbols
 from compiler.facts import Sizes
 from compiler.ir import Node, Region
 from compiler.layers import dimensions
@@ -41,17 +41,18 @@ class Whereabouts:
             raise DartsError(()) from None  # it hangs on something that has a fault
         except InexactDivision as error:
             span = error.division.span or node.span
-            message = str(error) + self.known_as(expr, env)
+            message = str(error) + self.known_as(symbols(expr), env)
             raise self.fault("E0504", message, span, "`//` rounds down") from None
-        except ZeroDivisionError:
-            message = "this divides by zero" + self.known_as(expr, env)
-            raise self.fault("E0504", message, node.span) from None
+        except DivisionByZero as error:
+            message = str(error) + self.known_as(symbols(expr), env)
+            raise self.fault("E0504", message, error.division.span or node.span) from None
         except (TypeError, OverflowError) as error:
-            raise self.fault("E0401", f"`{show(expr)}` has no value: {error}", node.span) from None
+            shown = show(expr).replace("**", "^")
+            raise self.fault("E0401", f"`{shown}` has no value: {error}", node.span) from None
 
-    def known_as(self, expr: Expr, env: Mapping[str, Plain]) -> str:
-        """Which values the names in an expression have, in brackets behind a message."""
-        names = sorted(name for name in symbols(expr) if name in env and name.isidentifier())
+    def known_as(self, names: Iterable[str], env: Mapping[str, Plain]) -> str:
+        """Which values names have, in brackets behind a message."""
+        names = sorted({name for name in names if name in env})
         values = ", ".join(f"`{name}` is {env[name]}" for name in names)
         where = f" in profile `{self.program.profile}`" if self.program.profile else ""
         return f" ({values}{where})" if names else ""
@@ -82,9 +83,19 @@ class Whereabouts:
         return fault(code, message, own[-1], help, Label(span, "here"), *_apart(labels, own[-1]))
 
     def ways(self) -> list[Label]:
-        """Where the shapes come from, at the innermost place that the user's own file can tell."""
-        shown = (ways(*frame, self.main) for frame in reversed(self.frames))
-        return next((labels for labels in shown if labels), [])
+        """Where the shapes come from, at the innermost place that the user's own file can tell.
+
+        Where they flow in from outside, the use is shown too.
+        """
+        for depth, (region, found, node) in reversed(list(enumerate(self.frames))):
+            labels = ways(region, found, node, self.main)
+            if labels:
+                inputs = [node.span for _, node in region.inputs]
+                use = self.frames[depth - 1][2].span if depth else None
+                if use is not None and use.source is self.main and labels[-1].span in inputs:
+                    labels.append(Label(use, "flows in here"))
+                return labels
+        return []
 
 
 def _apart(labels: list[Label], span: Span | None) -> list[Label]:

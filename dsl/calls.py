@@ -79,7 +79,11 @@ def check_arguments(
     free = [n for n in callee.required if n not in given] if given else list(callee.required)
     given.update(zip(free, positional, strict=False))
     extra = positional[len(free) :]
-    if extra:
+    lists = [a.value for a in call.arguments if isinstance(a.value, ast.ListExpr)]
+    if extra and callee.arguments and lists:
+        message = f"this list has more in it than `{callee.name}` takes by position"
+        found.add("E0303", message, lists[0].span, f"`{callee.example}`")
+    elif extra:
         _report_extra(extra[0], len(free), callee, given, found)
     missing = free[len(positional) :]
     if missing:

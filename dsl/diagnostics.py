@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from dsl.source import Span
+from dsl.source import Source, Span
 
 LONGEST_NAME = 60
 MOST_NAMES = 2000
@@ -82,6 +82,11 @@ class Collector:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    def suggests(self, source: Source, help: str) -> bool:
+        """Whether something found in a file has that help."""
+        found = (d for d in self._found.values() if d.span is not None)
+        return any(d.help == help and d.span.source is source for d in found if d.span)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:

@@ -9,6 +9,7 @@ from dsl import ast
 from dsl.calls import check_bare, signature
 from dsl.diagnostics import Collector, Label, did_you_mean
 from dsl.scope import Scope, kind_of, kind_of_built_in
+from dsl.shipped import shipped_home
 from dsl.source import Span
 from dsl.vocabulary import BUILT_IN, COUNTERS, LAYERS
 
@@ -175,6 +176,12 @@ class Names:
             nearest = [*places.bound, *(n for n in visible if is_set[n])]
         elif wants is Wants.OPERATION:
             nearest = [*places.bound, *LAYERS, *(n for n in visible if not is_set[n])]
+        home = shipped_home(node.name)
+        if home is not None:
+            if not self.found.suggests(node.span.source, f"`import {home}`"):
+                message = f"`{node.name}` is declared in `{home}`, which is not imported"
+                self.found.add("E0201", message, node.span, f"`import {home}`")
+            return
         help = did_you_mean(node.name, nearest)
         if help is None:
             help = did_you_mean(node.name, [*places.bound, *places.later, *visible, *BUILT_IN])

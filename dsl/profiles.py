@@ -26,10 +26,12 @@ def resolve_network(file: ast.File, found: Collector) -> dict[str, Profile]:
             message = f"`{parameter.name}` is a setting of the runtime"
             found.add("E0711", message, parameter.name_span, "choose another name")
     declared = _distinct(file, found)
+    misspelt = {}
     for profile in declared.values():
-        _check_settings(profile, {p.name for p in parameters}, found)
+        if networks:
+            misspelt[profile.name.name] = _check_settings(profile, parameters, found)
     profiles = _merge(declared, found)
-    _check_values(declared, profiles, parameters, found)
+    _check_values(declared, profiles, parameters, misspelt, found)
     return profiles
 
 
@@ -49,7 +51,12 @@ def _distinct(file: ast.File, found: Collector) -> dict[str, ast.ProfileDecl]:
     return declared
 
 
-def _check_settings(profile: ast.ProfileDecl, parameters: set[str], found: Collector) -> None:
+def _check_settings(
+    profile: ast.ProfileDecl, declared: tuple[ast.Parameter, ...], found: Collector
+) -> set[str]:
+    """Reports what a profile cannot set; the parameters that were meant, as far as it shows."""
+    parameters = {p.name for p in declared}
+    meant = set()
     first: dict[str, ast.Setting] = {}
     for setting in profile.settings:
         name = setting.name.name
@@ -70,6 +77,8 @@ def _check_settings(profile: ast.ProfileDecl, parameters: set[str], found: Colle
             help = did_you_mean(name, [*parameters, *SETTINGS])
             message = f"no setting or parameter is called `{name}`"
             found.add("E0706", message, setting.name.span, help)
+            meant |= {p for p in parameters if help is not None and f"`{p}`" in help}
+    return meant
 
 
 def _merge(declared: Mapping[str, ast.ProfileDecl], found: Collector) -> dict[str, Profile]:
@@ -119,16 +128,21 @@ def _check_values(
     declared: Mapping[str, ast.ProfileDecl],
     profiles: Mapping[str, Profile],
     parameters: tuple[ast.Parameter, ...],
+    misspelt: Mapping[str, set[str]],
     found: Collector,
 ) -> None:
-    """Reports parameters without a value; what a base lacks is reported there."""
+    """Reports parameters without a value; what a base lacks is reported there.
+
+    One that is set under a misspelt name has been reported so.
+    """
     needed = [p.name for p in parameters if p.default is None and p.name not in SETTINGS]
     for name, profile in profiles.items():
         base = declared[name].base
         above = None if base is None else profiles[base.name]
         if profile.phase is None or (above is not None and above.phase is not None):
             continue
-        for missing in (n for n in needed if n not in profile.entries):
+        meant = set().union(*misspelt.values())
+        for missing in (n for n in needed if n not in profile.entries and n not in meant):
             message = f"`{missing}` has no value in profile `{name}`"
             help = f"`{missing} = …` here or a default in the network"
             found.add("E0707", message, declared[name].name.span, help)

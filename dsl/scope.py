@@ -125,7 +125,8 @@ def _report_recursion(own: Mapping[str, Named], found: Collector) -> None:
         way = ", ".join(f"`{name}`" for name in [*cycle, cycle[0]])
         first, *others = (own[name].name.span for name in cycle)
         labels = [Label(span, "on the way round") for span in others]
-        help = "a `node` group or a `repeat` does something several times"
+        is_set = any(isinstance(own[name], ast.SetDecl) for name in cycle)
+        help = None if is_set else "a `node` group or a `repeat` does something several times"
         found.add("E0208", f"`{cycle[0]}` would contain itself: {way}", first, help, *labels)
 
 

@@ -35,7 +35,9 @@ def pair(default: tuple[float, float], doc: str) -> Any:
 class Settings:
     """The runtime's settings with the values a profile gives them."""
 
-    data: str = word("cifar10", "the data set used when the command names none")
+    data: str = word(
+        "cifar10", "the data set used when the command names none", "cifar10", "digits", "topics"
+    )
     subset: int = whole(0, 0, "training images, drawn by the seed, or first words; 0 is all")
     crop: int = whole(0, 0, "random crops after padding by so many pixels")
     flip: bool = flag(False, "random horizontal flips")

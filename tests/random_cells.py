@@ -9,8 +9,6 @@ from random_draws import ZERO_PRESERVING, Draw, Shape, block, named
 from random_library import Library
 from random_options import options
 
-from dsl.vocabulary import STRENGTHS
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -66,7 +64,7 @@ class Cells:
         lines.append(group)
         if keep:
             strength = draw.pick("alpha", "without", "weight")
-            strength = {"without": STRENGTHS[1]}.get(strength, strength)
+            strength = {"without": "weight without sinks"}.get(strength, strength)
             many = draw.random.choice((1, 2, 3))
             lines.append(f"keep {many} edge{'s' * (many > 1)} per node by {strength}")
         result = self.result(body, base, node, states)

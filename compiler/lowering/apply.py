@@ -24,6 +24,7 @@ from compiler.lowering.values import (
     Frame,
     LayerOperation,
     Operation,
+    OptionValue,
     Poison,
     Ref,
     Repeated,
@@ -182,12 +183,18 @@ def _kernel(body: Body, size: Expr, span: Span) -> None:
 
 
 def _declared(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Span) -> Value:
+    with body.lowering.using(operation):
+        return _called(body, operation, operands, span)
+
+
+def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Span) -> Value:
     declaration = operation.declaration
     name = declaration.name.name
     arguments = calls.complete(body, operation)
     wanted = body.lowering.arity(declaration)
     if wanted != len(operands):
-        raise wrong_count(name, wanted, len(operands), span)
+        error = wrong_count(name, wanted, len(operands), span)
+        raise scan.without_over(body, operation, operands, span) or error
     check_numbers(body, operands, name, span)
     closing = any(closes_over(value) or holds_numbers(value) for value in arguments.values())
     if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
@@ -273,8 +280,11 @@ def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
     options = operation.options
     numbers = tuple(o.number for o in operands)
     shapes = [body.builder.shape(number) for number in numbers]
-    chosen = body.lowering.chosen
-    chosen[options.span] = max(chosen.get(options.span, 0), len(options.options))
+    named, chosen = options.declaration, body.lowering.chosen
+    place = options.span if named is None else named.value.span
+    chosen[place] = max(chosen.get(place, 0), len(options.options))
+    for option in options.options:
+        _check_count(body, option, len(operands), span)
     selectable = [o for o in options.options if not o.sink]
     if len(options.options) == 1 and selectable:
         made = branch(body, selectable[0].operation, shapes, selectable[0].label, span)
@@ -295,6 +305,23 @@ def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
     path = body.decisions.add(body.node, body.edge_source, outcomes)
     name = labels.attribute(path.replace(" from ", "_from_"))
     return body.ref(body.builder.choice(region, arguments, numbers, path, name, operation.span))
+
+
+def _check_count(body: Body, option: OptionValue, given: int, span: Span) -> None:
+    """An option reads as many values as flow into the choice."""
+    match option.operation:
+        case Declared(declaration=declaration):
+            wanted = body.lowering.arity(declaration)
+        case LayerOperation():
+            wanted = 1
+        case _:
+            return
+    if wanted != given:
+        (found,) = wrong_count(option.label, wanted, given, span).diagnostics
+        help = f"`each (…) -> {span.text}`" if wanted == 1 else found.help
+        near = option.span.source is span.source
+        labels = (Label(option.span, "an option of the set"),) if near else ()
+        raise fault("E0402", found.message, span, help, *labels)
 
 
 def input_names(body: Body, operations: list[Operation], count: int) -> list[str]:

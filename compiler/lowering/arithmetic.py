@@ -26,7 +26,10 @@ def unary(body: Body, node: ast.Unary) -> Value:
     if node.operator == "-" and isinstance(number, Const) and isinstance(number.value, bool | str):
         message = f"`-` needs a number, this is `{node.operand.span.text}`"
         raise fault("E0401", message, node.operand.span)
-    return negation(number) if node.operator == "not" else -number
+    try:
+        return negation(number) if node.operator == "not" else -number
+    except TypeError as error:
+        raise fault("E0401", str(error), node.operand.span) from None
 
 
 def binary(body: Body, node: ast.Binary) -> Value:
@@ -38,8 +41,8 @@ def binary(body: Body, node: ast.Binary) -> Value:
         return of_numbers(node.operator, *numbers, node.span)
     except InexactDivision as error:
         raise fault("E0504", str(error), node.span, "`//` rounds down") from None
-    except ZeroDivisionError:
-        raise fault("E0504", "this divides by zero", node.span) from None
+    except ZeroDivisionError as error:
+        raise fault("E0504", str(error), node.span) from None
     except OverflowError as error:
         raise fault("E0103", f"`{node.operator}` gives {error}", node.span) from None
     except TypeError as error:

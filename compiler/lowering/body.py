@@ -19,6 +19,7 @@ from compiler.expr import (
     TooLong,
     if_else,
     symbols,
+    truth,
 )
 from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan, Tap
 from compiler.lowering import arithmetic, calls, flow, labels, options, scan
@@ -120,7 +121,7 @@ class Body:
     def report(self, error: DartsError | TooLong, span: Span) -> None:
         if isinstance(error, TooLong):
             error = fault("E0103", f"in here {error}", span, "fewer steps, or a plain number")
-        self.lowering.collector.extend(error)
+        self.lowering.report(error)
 
     def statement(self, statement: ast.Statement) -> None:
         match statement:
@@ -350,11 +351,18 @@ class Body:
             return value.value
         raise StaticNeeded(symbols(value), node.span)
 
+    def flag(self, node: ast.Expr, value: Const) -> bool:
+        """What a condition comes to."""
+        try:
+            return truth(value.value)
+        except TypeError as error:
+            raise fault("E0401", str(error), node.span) from None
+
     def when(self, node: ast.When) -> Value:
         condition = self.number(node.condition)
         nothing = Composed((), node.span)
         if isinstance(condition, Const):
-            if condition.value:
+            if self.flag(node.condition, condition):
                 return self.evaluate(node.value)
             return nothing if node.otherwise is None else self.evaluate(node.otherwise)
         then = self.evaluate(node.value)
@@ -386,11 +394,8 @@ class Body:
         index = self.constant(node.index)
         if not isinstance(index, int) or not -len(base) <= index < len(base):
             text = node.base.span.text
-            raise fault(
-                "E0404",
-                f"`{text}` has {len(base)} values, 0 to {len(base) - 1}",
-                node.index.span,
-            )
+            has = f"has {len(base)} values, 0 to {len(base) - 1}" if base else "is empty here"
+            raise fault("E0404", f"`{text}` {has}", node.index.span)
         return base[index]
 
     def tap(self, node: ast.Index, base: Ref) -> Ref:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from compiler.expr import Const, Expr, Symbol, const, symbols
@@ -34,7 +36,7 @@ from compiler.lowering.values import (
 )
 from compiler.program import Program
 from dsl import ast
-from dsl.diagnostics import Collector, DartsError, Label, fault
+from dsl.diagnostics import Collector, DartsError, Diagnostic, Label, fault
 from dsl.source import Source, Span
 from dsl.space import Space
 
@@ -70,7 +72,8 @@ class Lowering:
         self.phase = phase
         self.auxiliary = auxiliary and phase == "final"
         self.collector = Collector()
-        self.static: dict[int, set[str]] = defaultdict(set)
+        self.static: dict[int, dict[str, Span]] = defaultdict(dict)
+        """By declaration, the parameters that must be folded, and what needs it."""
         self.regions: dict[Any, Region | None] = {}
         self.kinds: dict[int, tuple[Region, Span]] = {}
         self.overridden: set[tuple[str, str]] = set()
@@ -85,9 +88,37 @@ class Lowering:
         self.items: dict[Span, int] = {}
         """For every item of a set, how many options it stands for where it is most."""
         self.budget = Budget()
+        self.uses: list[Declared] = []
+        """The ops and cells that lead to what is being lowered."""
         self.inlined: dict[int, bool] = {}
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
+
+    # -- faults
+
+    @contextmanager
+    def using(self, operation: Declared) -> Iterator[None]:
+        """Faults in a file that is imported are told where it is used in the user's own."""
+        self.uses.append(operation)
+        try:
+            yield
+        except DartsError as error:
+            raise DartsError(map(self.at_use, error.diagnostics)) from None
+        finally:
+            self.uses.pop()
+
+    def report(self, error: DartsError) -> None:
+        self.collector.extend(DartsError(map(self.at_use, error.diagnostics)))
+
+    def at_use(self, found: Diagnostic) -> Diagnostic:
+        """A diagnostic at the innermost use in the user's own file, its own place a label."""
+        main = self.space.source
+        own = [use for use in self.uses if use.span.source is main]
+        if found.span is None or found.span.source is main or not own:
+            return found
+        name, span = own[-1].declaration.name.name, own[-1].span
+        labels = (Label(found.span, "here"), *found.labels)
+        return replace(found, message=f"in `{name}`, {found.message}", span=span, labels=labels)
 
     # -- declared regions
 
@@ -116,7 +147,8 @@ class Lowering:
             for name in sorted(self.static[id(declaration)]):
                 value = folded[name]
                 if isinstance(value, Expr) and not isinstance(value, Const):
-                    raise StaticNeeded(symbols(value), declared.span)
+                    origin = self.static[id(declaration)][name]
+                    raise StaticNeeded(symbols(value), declared.span, origin)
             key = (id(declaration), ranks, tuple(folded.items()), tuple(functions), scanned)
             if key not in self.regions:
                 try:
@@ -126,17 +158,11 @@ class Lowering:
                 except StaticNeeded as needed:
                     own = {p.name for p in declaration.parameters} & set(needed.names)
                     if not own:
-                        raise fault(
-                            "E0405",
-                            "this must be known before the network is built, but hangs on "
-                            + ", ".join(f"`{n}`" for n in needed.names),
-                            needed.span,
-                            "let it hang on parameters alone",
-                        ) from None
-                    self.static[id(declaration)] |= own
+                        raise needed.fault("alone") from None
+                    self.static[id(declaration)] |= dict.fromkeys(own, needed.origin)
                     continue
                 except DartsError as error:
-                    self.collector.extend(error)
+                    self.report(error)
                     self.regions[key] = None
             made = self.regions[key]
             if functions and made is not None and not made.is_pure:
@@ -289,17 +315,11 @@ class Lowering:
             except StaticNeeded as needed:
                 own = {p.name for p in declaration.parameters} & set(needed.names)
                 if not own:
-                    self.collector.add(
-                        "E0405",
-                        "this must be known before the network is built, but hangs on "
-                        + ", ".join(f"`{n}`" for n in needed.names),
-                        needed.span,
-                        "let it hang on parameters of the network alone",
-                    )
+                    self.report(needed.fault("of the network alone"))
                     return Region("network", "network")
-                self.static[id(declaration)] |= own
+                self.static[id(declaration)] |= dict.fromkeys(own, needed.origin)
             except DartsError as error:
-                self.collector.extend(error)
+                self.report(error)
                 return Region("network", "network")
 
     def lower_network(self, declaration: ast.NetworkDecl, values: Mapping[str, Any]) -> Region:
@@ -314,7 +334,7 @@ class Lowering:
         given = {n.name for size in sizes for n in size.walk() if isinstance(n, ast.Name)}
         for parameter in declaration.parameters:
             value = const(values[parameter.name])
-            is_static = parameter.name in self.static[id(declaration)] | given
+            is_static = parameter.name in self.static[id(declaration)].keys() | given
             if is_static or isinstance(values[parameter.name], str | bool):
                 body.frame.names[parameter.name] = value
             else:

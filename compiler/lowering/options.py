@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
-from compiler.expr import Expr, Symbol
+from compiler.expr import Const, Expr, Symbol
 from compiler.ir import (
     DIMENSIONS,
     Arguments,
@@ -100,8 +100,10 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
             with body.looking_up(body.frame.extended(**{first.name: value})):
                 yield from list(_items(body, item, rest))
         return
-    if item.condition is not None and not body.constant(item.condition):
-        return
+    if item.condition is not None:
+        holds = body.constant(item.condition)
+        if not body.flag(item.condition, Const(holds)):
+            return
     value = body.evaluate(item.value)
     if isinstance(value, SetValue):
         yield from value.options

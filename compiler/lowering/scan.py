@@ -30,6 +30,22 @@ def scanned(body: Body, node: ast.Over) -> Value:
     return Scanned(operation, dimension, node.span)  # type: ignore[arg-type]
 
 
+def without_over(
+    body: Body, operation: Declared, operands: tuple[Ref, ...], span: Span
+) -> DartsError | None:
+    """What to say of a recurrence that is applied to a whole sequence, if it is one."""
+    states = (body.lowering.inputs(operation.declaration) or ())[len(operands) :]
+    sequences = all(body.rank(operand) == 2 for operand in operands)
+    if body.region.kind != "network" or not states or not sequences:
+        return None
+    if any(state.shape is None for state in states):
+        return None
+    shape = body.builder.shape(operands[0].number)
+    message = f"`{states[0].name.name}` is a state, and nothing flows into it"
+    help = f"`{span.text} over {show(shape[0])}` runs it step by step"
+    return fault("E0402", message, span, help)
+
+
 def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -> Value:
     """Runs a recurrence along its operands; its states are inputs that nothing flows into."""
     if body.region.kind != "network":

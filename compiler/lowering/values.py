@@ -14,7 +14,7 @@ from compiler.expr import Const, Expr, symbols
 from compiler.ir import Arguments, Region
 from compiler.layers import ACTIVATIONS
 from dsl import ast
-from dsl.diagnostics import DartsError, fault
+from dsl.diagnostics import DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import NOTHING
 
@@ -25,9 +25,16 @@ MOST_VALUES = 25_000
 class StaticNeeded(Exception):
     """The structure of a region hangs on these symbols, which must be folded to constants."""
 
-    def __init__(self, names: tuple[str, ...], span: Span) -> None:
+    def __init__(self, names: tuple[str, ...], span: Span, origin: Span | None = None) -> None:
         super().__init__(", ".join(names))
-        self.names, self.span = names, span
+        self.names, self.span, self.origin = names, span, origin or span
+
+    def fault(self, whose: str) -> DartsError:
+        """What to say where a symbol cannot be folded; `whose` parameters could be."""
+        hangs = ", ".join(f"`{name}`" for name in self.names)
+        message = f"this must be known before the network is built, but hangs on {hangs}"
+        labels = [Label(self.origin, "needed here")] if self.origin != self.span else []
+        return fault("E0405", message, self.span, f"let it hang on parameters {whose}", *labels)
 
 
 @dataclass(frozen=True)
