@@ -1,6 +1,6 @@
 """The IR: a search space, or a final model, as a hierarchy of graphs.
 
-A `Region` is a DAG over values, held in a networkx graph in the order of the program. Every
+A `Region` is a DAG over values, in the order of the program; `graph` is that DAG in networkx. Every
 operation, cell and network is one region, defined once over symbols (its parameters, the sizes of
 its inputs) and instantiated by `Call` nodes with its arguments. Search network and final model are
 the same IR; in the first a decision is an explicit `Choice`, in the second there is none left.
@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from compiler.expr import Const, Expr, Symbol, substitute
 from compiler.layers import RANDOM, STATEFUL
 from dsl.source import Span
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Dims = tuple[Expr, ...]
 Arguments = tuple[tuple[str, Expr], ...]
@@ -222,7 +223,8 @@ class Region:
     kind: str
     parameters: dict[str, Expr | None] = field(default_factory=dict)
     """Number parameters with their defaults; those fixed for every use are folded away."""
-    graph: nx.DiGraph = field(default_factory=nx.DiGraph, repr=False)
+    values: dict[int, Any] = field(default_factory=dict, repr=False)
+    """The nodes by their numbers, which grow in the order of the program."""
     outputs: tuple[int, ...] = ()
     options: tuple[Option, ...] = ()
     decisions: tuple[Decision, ...] = ()
@@ -247,15 +249,16 @@ class Region:
     span: Span | None = field(default=None, repr=False)
     _known: tuple[tuple[int, ...], Form] | None = field(default=None, init=False, repr=False)
     """The form of the region with these outputs."""
+    _graph: nx.DiGraph | None = field(default=None, init=False, repr=False)
 
     # -- reading
 
     def node(self, number: int) -> Any:
-        return self.graph.nodes[number]["node"]
+        return self.values[number]
 
     def nodes(self) -> Iterator[tuple[int, Any]]:
         """Numbers and nodes in the order of the program, which is topological."""
-        return iter(tuple(self.graph.nodes(data="node")))  # in the order added: numbers only grow
+        return iter(tuple(self.values.items()))
 
     @property
     def inputs(self) -> list[tuple[int, Input]]:
@@ -339,17 +342,32 @@ class Region:
     # -- writing
 
     def add(self, node: Node) -> int:
-        self._known = None
-        number = len(self.graph)
-        self.graph.add_node(number, node=node)
-        for operand in node.operands:
-            self.graph.add_edge(operand, number)
+        self.forget()
+        number = len(self.values)
+        self.values[number] = node
         return number
 
-    def replace(self, number: int, **changes: Any) -> None:
-        self._known = None
-        attributes = self.graph.nodes[number]
-        attributes["node"] = replace(attributes["node"], **changes)
+    def replace(self, number: int, /, **changes: Any) -> None:
+        self.forget()
+        self.values[number] = replace(self.values[number], **changes)
+
+    def forget(self) -> None:
+        """What follows from the nodes is to be found anew."""
+        self._known = self._graph = None
+
+    # -- as a graph
+
+    @property
+    def graph(self) -> nx.DiGraph:
+        """The DAG of the values: their numbers, with an edge from each operand to its reader."""
+        if self._graph is None:
+            import networkx as nx  # checking a file asks for no graph, and ends sooner
+
+            self._graph = nx.DiGraph()
+            self._graph.add_nodes_from((number, {"node": node}) for number, node in self.nodes())
+            for number, node in self.nodes():
+                self._graph.add_edges_from((operand, number) for operand in node.operands)
+        return self._graph
 
     def live(self) -> set[int]:
         """The values that reach an output, auxiliary ones and states included."""
@@ -358,9 +376,13 @@ class Region:
 
     def heads(self) -> set[int]:
         """The values that reach an auxiliary output alone."""
+        if not self.auxiliary:
+            return set()
         return self._reaching(set(self.auxiliary)) - self._reaching(set(self.outputs))
 
     def _reaching(self, ends: set[int]) -> set[int]:
+        import networkx as nx
+
         return ends.union(*(nx.ancestors(self.graph, end) for end in ends))
 
 

@@ -70,7 +70,8 @@ def rewritten(region: Region, change: Callable[[Region], None]) -> Region:
     def copied(old: Region) -> Region:
         if id(old) not in done:
             new = copy(old)
-            new.graph = old.graph.copy()
+            new.values = dict(old.values)
+            new.forget()
             new.options = tuple(replace(o, body=copied(o.body)) for o in old.options)
             for number, node in old.nodes():
                 match node:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import networkx as nx
-
 from compiler.expr import Symbol, symbols
 from compiler.ir import (
     Call,
@@ -44,10 +42,7 @@ def _program(program: Program) -> None:
 
 def _region(region: Region) -> None:
     _require(bool(region.outputs), region, "a region has an output")
-    _require(
-        nx.is_directed_acyclic_graph(region.graph), region, "values do not depend on themselves"
-    )
-    numbers = list(region.graph)
+    numbers = list(region.values)
     _require(numbers == list(range(len(numbers))), region, "values are numbered in program order")
     for number, node in region.nodes():
         _require(

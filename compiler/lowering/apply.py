@@ -243,7 +243,7 @@ def _with_widths(
 
 def _same_shapes(kept: Region, given: Region, env: dict[str, Expr]) -> bool:
     pairs = zip(kept.nodes(), given.nodes(), strict=False)
-    return len(kept.graph) == len(given.graph) and all(
+    return len(kept.values) == len(given.values) and all(
         type(a) is type(b) and a.shape == tuple(substitute(size, env) for size in b.shape)
         for (_, a), (_, b) in pairs
     )

@@ -164,13 +164,13 @@ class Body:
 
     def named(self, name: str, value: ast.Expr, prefix: str = "") -> Value:
         """Evaluates what is bound to `name`; the value and its only module bear that name."""
-        start = len(self.region.graph)
+        start = len(self.region.values)
         outer, self.node = self.node, name
         try:
             result = self.evaluate(value, whole=True)
         finally:
             self.node = outer
-        new = range(start, len(self.region.graph))
+        new = range(start, len(self.region.values))
         if isinstance(result, Ref) and result.number in new:
             self.region.replace(result.number, bound=name)
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):

@@ -110,7 +110,7 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
 
 def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
     """One value through operations; decisions made on the way stand on this edge."""
-    outer, start, mark = body.edge_source, len(body.region.graph), body.decisions.mark
+    outer, start, mark = body.edge_source, len(body.region.values), body.decisions.mark
     body.edge_source = source.name or body.region.node(source.number).bound
     try:
         result: Value = source
@@ -129,7 +129,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
                 )
             result = apply.apply(body, operation, as_operands(result, step.span), step.span)
         body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
-        new = range(start, len(body.region.graph))
+        new = range(start, len(body.region.values))
         modules = [i for i in new if is_module(body.region.node(i))]
         if body.node is not None and "[" in body.node and len(modules) == 1:
             name = labels.attribute(f"{body.node}_from_{body.edge_source}")

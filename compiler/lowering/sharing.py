@@ -29,12 +29,12 @@ def use(body: Body, operation: Shared, operands: tuple[Ref, ...], span: Span) ->
                 "write the steps out" if is_step else None,
             )
         within = within.around
-    start, mark = len(body.region.graph), body.decisions.mark
+    start, mark = len(body.region.values), body.decisions.mark
     result = apply.apply(body, operation.operation, operands, span)
     if body.decisions.mark != mark:
         help = "what its options do can be shared: `choose { W, … }`"
         raise fault("E0605", "a decision cannot be shared", operation.span, help)
-    added = range(start, len(body.region.graph))
+    added = range(start, len(body.region.values))
     marked = [i for i in added if _is_shared(body.region.node(i))]
     for count, number in enumerate(marked):
         name = operation.name if len(marked) == 1 else within.part_name(operation.name, count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from support import PROGRAMS, compiled
@@ -39,19 +38,19 @@ def no_output(program: Program) -> None:
 
 def cycle(program: Program) -> None:
     unit = region(program, "u")
-    unit.graph.add_edge(unit.outputs[0], first(unit, Call))
+    unit.replace(first(unit, Call), operands=unit.outputs)
 
 
 def later_operand(program: Program) -> None:
     unit = region(program, "u")
     number = first(unit, Call)
-    unit.graph.nodes[number]["node"] = replace(unit.node(number), operands=(number,))
+    unit.replace(number, operands=(number,))
 
 
 def hole(program: Program) -> None:
     unit = region(program, "u")
-    unit.graph.remove_node(max(unit.graph))
-    unit.graph.add_node(99, node=unit.node(0))
+    del unit.values[max(unit.values)]
+    unit.values[99] = unit.node(0)
 
 
 def same_decision(program: Program) -> None:
@@ -84,7 +83,7 @@ def same_name(program: Program) -> None:
     ("spoil", "invariant"),
     [
         (no_output, "has an output"),
-        (cycle, "do not depend on themselves"),
+        (cycle, "reads earlier ones"),
         (later_operand, "reads earlier ones"),
         (hole, "numbered in program order"),
         (same_decision, "a decision of its own"),
@@ -129,7 +128,7 @@ def two_things(program: Program) -> None:
 def two_kinds(program: Program) -> None:
     unit = region(program, "u")
     option = unit.node(first(unit, Choice)).region.options[1].body
-    option.replace(max(option.graph), shared="W")
+    option.replace(max(option.values), shared="W")
 
 
 def state_lost(program: Program) -> None:
@@ -152,8 +151,8 @@ def not_given(program: Program) -> None:
 
 def unbound_number(program: Program) -> None:
     division = region(program, "f")
-    node = division.graph.nodes[first(division, Elementwise)]
-    node["node"] = replace(node["node"], number=Symbol("nowhere"))
+    number = first(division, Elementwise)
+    division.values[number] = replace(division.node(number), number=Symbol("nowhere"))
 
 
 @pytest.mark.parametrize(
