@@ -151,8 +151,7 @@ def not_given(program: Program) -> None:
 
 def unbound_number(program: Program) -> None:
     division = region(program, "f")
-    number = first(division, Elementwise)
-    division.values[number] = replace(division.node(number), number=Symbol("nowhere"))
+    division.replace(first(division, Elementwise), number=Symbol("nowhere"))
 
 
 @pytest.mark.parametrize(
