@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes beside `path`, flushes to the disk, then renames."""
+    """Writes beside `path`, flushes to the disk, then renames.
+
+    Raises:
+        OSError: with `path` as its file name when that is a folder or lies in none to write to.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:

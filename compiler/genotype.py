@@ -1,27 +1,28 @@
 """Genotypes: what was decided, as YAML and in the tuple form of DARTS.
 
 The tuple form numbers the values that edges leave (the cell's inputs, then its nodes) and leaves
-out which node an edge enters; it is understood together with a space. Nothing that is read is
-executed.
+out which node an edge enters; it is understood together with a space.
 """
 
 from __future__ import annotations
 
-import ast as python
+import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from compiler.files import write_text
+from compiler.genotype_text import read
 from compiler.ir import Decision, Join, Region
 from compiler.program import kept
-from dsl.diagnostics import DartsError, did_you_mean, fault
+from dsl.diagnostics import did_you_mean, fault
 
-TUPLE_FORM = "Genotype("
+_NUMBER = re.compile(r"#(-?[0-9]{1,30})")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,13 @@ class CellGenotype:
 
 @dataclass(frozen=True)
 class Genotype:
-    """What every cell kind of a space decided, by the kind's name."""
+    """What every cell kind of a space decided, by the kind's name.
+
+    `name` is the file that it was read from, for messages, and empty where there is none.
+    """
 
     cells: Mapping[str, CellGenotype]
+    name: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Genotype:
@@ -59,11 +64,13 @@ class Genotype:
         return cls.parse(text, str(path))
 
     @classmethod
-    def parse(cls, text: str, name: str = "<genotype>") -> Genotype:
-        """Reads either form from a text; `name` is what messages call it."""
-        if text.lstrip().startswith(TUPLE_FORM):
-            return cls(_parse_tuples(text, name))
-        return cls(_parse_yaml(text, name))
+    def parse(cls, text: str, name: str = "") -> Genotype:
+        """Reads either form from a text; `name` is what messages call it.
+
+        Raises:
+            DartsError: when it holds no genotype.
+        """
+        return cls({kind: CellGenotype(*parts) for kind, parts in read(text, name).items()}, name)
 
     def save(
         self, path: str | Path, audit: Mapping[str, Any] | None = None, *, tuples: bool = False
@@ -74,7 +81,7 @@ class Genotype:
             return
         document: dict[str, Any] = {"cells": {}}
         for kind, cell in self.cells.items():
-            numbered = any(path.startswith("#") for path, _ in cell.decisions)
+            numbered = any(_number(path) is not None for path, _ in cell.decisions)
             document["cells"][kind] = {
                 "decisions": _pairs(cell) if numbered else dict(cell.decisions),
                 "sources": list(cell.sources),
@@ -117,22 +124,28 @@ def _pairs(cell: CellGenotype) -> list[list[str | int]]:
 
 
 def _edge(path: str, cell: CellGenotype) -> int | str:
-    """The number of an edge's source; the whole path of a decision that stands on no edge."""
-    if not path.startswith("#") and " from " not in path:
-        return path
-    position = _position(path.split(" from ")[-1].split(" (")[0], cell)
+    """The number of an edge's source, or the whole path of another decision.
+
+    That is one that stands on no edge, or as `n[0] from a (2)` on a further edge of its source.
+    """
+    number = _number(path)
+    if number is not None or " from " not in path:
+        return path if number is None else number
+    position = _position(path.split(" from ")[-1], cell)
     return path if isinstance(position, str) else position
 
 
 def _position(name: str, cell: CellGenotype) -> int | str:
-    if name.startswith("#"):
-        return int(name[1:])
+    number = _number(name)
+    if number is not None:
+        return number
     return cell.sources.index(name) if name in cell.sources else name
 
 
-def _written(place: Any) -> str:
-    """What was printed by `_edge` or `_position`, as it stands in a `CellGenotype`."""
-    return place if isinstance(place, str) else f"#{int(place)}"
+def _number(name: str) -> int | None:
+    """The number of a value that is written `#0`."""
+    match = _NUMBER.fullmatch(name)
+    return None if match is None else int(match[1])
 
 
 def _range(numbers: list[Any]) -> str:
@@ -142,97 +155,15 @@ def _range(numbers: list[Any]) -> str:
     return repr(numbers)
 
 
-# ---- reading -------------------------------------------------------------------------------------
-
-
-def _parse_yaml(text: str, name: str) -> dict[str, CellGenotype]:
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        first = str(error).splitlines()[0]
-        raise fault("E0801", f"`{name}` is neither YAML nor a tuple form: {first}", None) from None
-    cells = document.get("cells") if isinstance(document, dict) else None
-    if not isinstance(cells, dict) or not all(_is_cell(cell) for cell in cells.values()):
-        raise fault(
-            "E0801",
-            f"`{name}` holds no genotype",
-            None,
-            "`cells:`, and in it for every cell kind `decisions:` with lines like "
-            "`n[0] from a: sep_conv_3x3`",
-        )
-    return {
-        str(kind): CellGenotype(
-            _decisions(cell["decisions"]),
-            tuple(map(str, cell.get("sources", ()))),
-            tuple(map(str, cell.get("output", ()))),
-        )
-        for kind, cell in cells.items()
-    }
-
-
-def _decisions(written: Any) -> tuple[tuple[str, str], ...]:
-    if isinstance(written, dict):
-        return tuple((str(path).lstrip("#"), str(option)) for path, option in written.items())
-    return tuple((_written(source), str(option)) for option, source in written)
-
-
-def _is_cell(cell: Any) -> bool:
-    decisions = cell.get("decisions") if isinstance(cell, dict) else None
-    numbered = isinstance(decisions, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and type(pair[1]) in (int, str)
-        for pair in decisions
-    )
-    return (
-        isinstance(cell, dict)
-        and (numbered or isinstance(decisions, dict))
-        and all(isinstance(cell.get(key, []), list) for key in ("sources", "output"))
-    )
-
-
-def _parse_tuples(text: str, name: str) -> dict[str, CellGenotype]:
-    """The tuple form, read as syntax; only its literals and `range` are understood."""
-    try:
-        call = python.parse(text.strip(), mode="eval").body
-        if not isinstance(call, python.Call) or call.args:
-            raise ValueError("a call `Genotype(normal=…)` was expected")
-        fields = {str(k.arg): _literal(k.value) for k in call.keywords}
-        kinds = [k for k in fields if not k.endswith("concat")]
-        cells = {}
-        for kind in kinds:
-            shared = fields.get("concat", []) if len(kinds) == 1 else []
-            output = fields.get(f"{kind}_concat", shared)
-            decisions = tuple((_written(source), str(op)) for op, source in fields[kind])
-            cells[kind] = CellGenotype(decisions, (), tuple(map(_written, output)))
-    except (
-        SyntaxError,
-        ValueError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-        MemoryError,
-    ) as error:
-        # what Python says of its own syntax tree means nothing to a reader of genotypes
-        own = isinstance(error, ValueError) and "malformed" not in str(error)
-        reason = str(error) if own else "it reads `Genotype(normal=[('skip_connect', 0), …], …)`"
-        raise fault("E0801", f"`{name}` is no genotype in the tuple form: {reason}", None) from None
-    return cells
-
-
-def _literal(node: python.expr) -> Any:
-    if isinstance(node, python.Call) and isinstance(node.func, python.Name):
-        if node.func.id not in ("range", "list"):
-            raise ValueError(f"`{node.func.id}` means nothing in a genotype")
-        arguments = [_literal(a) for a in node.args]
-        if node.func.id == "list":
-            return list(*arguments)
-        numbers = range(*arguments)
-        if len(numbers) > 10_000:
-            raise ValueError("that range is too long")
-        return list(numbers)
-    return python.literal_eval(node)
-
-
 # ---- against a space -----------------------------------------------------------------------------
+
+
+class _MisfitError(Exception):
+    """Why a genotype is not one of a space."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.help = help
 
 
 def resolve(genotype: Genotype, kinds: list[Region]) -> dict[str, dict[str, str]]:
@@ -241,50 +172,79 @@ def resolve(genotype: Genotype, kinds: list[Region]) -> dict[str, dict[str, str]
     Raises:
         DartsError: when the genotype is not one of this space.
     """
-    known = {kind.name: kind for kind in kinds}
+    called = f"the genotype `{genotype.name}`" if genotype.name else "this genotype"
+    try:
+        return _resolved(genotype, {kind.name: kind for kind in kinds})
+    except _MisfitError as misfit:
+        message = f"{called} does not fit the space: {misfit}"
+        raise fault("E0802", message, None, misfit.help) from None
+
+
+def _resolved(genotype: Genotype, known: dict[str, Region]) -> dict[str, dict[str, str]]:
     for name in genotype.cells:
         if name not in known:
-            raise _misfit(f"the space has no cell `{name}`", did_you_mean(name, known))
+            raise _MisfitError(f"the space has no cell `{name}`", did_you_mean(name, known))
     chosen = {}
     for name, kind in known.items():
         if name not in genotype.cells:
-            raise _misfit(f"the genotype says nothing about cell `{name}`")
-        named = _named(genotype.cells[name], kind)
-        _check(named, kind)
-        _check_output(genotype.cells[name], kind)
-        chosen[name] = named
+            raise _MisfitError(f"the genotype says nothing about cell `{name}`")
+        cell = genotype.cells[name]
+        _check_sources(cell, kind)
+        chosen[name] = _named(cell, kind)
+        _check(chosen[name], kind)
+        _check_output(cell, kind)
     return chosen
-
-
-def _misfit(message: str, help: str | None = None) -> DartsError:
-    return fault("E0802", f"this genotype does not fit the space: {message}", None, help)
 
 
 def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
     """Decisions by path; numbered sources are told apart by the edges each node keeps."""
-    if not any(path.startswith("#") for path, _ in cell.decisions):
-        return dict(cell.decisions)
-    wanted = sum(kept(kind).values())
-    if len(cell.decisions) != wanted:
-        raise _misfit(f"`{kind.name}` keeps {wanted} edges, it names {len(cell.decisions)}")
-    rest = iter(cell.decisions)
     named: dict[str, str] = {}
+    for path, option in cell.decisions:
+        if _number(path) is None and path in named:
+            raise _MisfitError(f"`{path}` of `{kind.name}` is there twice")
+        if _number(path) is None:
+            named[path] = option
+    numbered = [(n, option) for path, option in cell.decisions if (n := _number(path)) is not None]
+    wanted = sum(kept(kind).values())
+    if numbered and len(cell.decisions) != wanted:
+        raise _MisfitError(
+            f"`{kind.name}` keeps {wanted} edges, the genotype names {len(cell.decisions)}"
+        )
+    nodes = {d.path: d.node or d.path for d in kind.decisions}
+    taken = Counter(nodes.get(path) for path in named)
+    rest = iter(numbered)
     for node, count in kept(kind).items():
-        for path, op in [next(rest) for _ in range(count)]:
-            if not path.startswith("#"):
-                named[path] = op
-                continue
-            number = int(path[1:])
-            source = kind.sources[number] if 0 <= number < len(kind.sources) else None
-            edges = [
-                d.path
-                for d in kind.decisions
-                if (d.node or d.path) == node and d.source == source and d.path not in named
-            ]
-            if not edges:
-                raise _misfit(f"`{node}` of `{kind.name}` has no edge from value {number}")
-            named[edges[0]] = op
+        for number, option in islice(rest, max(0, count - taken[node])):
+            named[_edge_of(number, node, cell, kind, named)] = option
     return named
+
+
+def _edge_of(
+    number: int, node: str, cell: CellGenotype, kind: Region, named: dict[str, str]
+) -> str:
+    """The path of the first edge into `node` from value `number` that is not named yet."""
+    values = _values(cell, kind)
+    source = values[number] if 0 <= number < len(values) else None
+    edges = [d for d in kind.decisions if d.source is not None and (d.node or d.path) == node]
+    paths = [d.path for d in edges if d.source == source]
+    if not paths:
+        sources = dict.fromkeys(d.source for d in edges if d.source in values)
+        known = ", ".join(f"{values.index(s)} (`{s}`)" for s in sources if s is not None)
+        raise _MisfitError(
+            f"`{node}` of `{kind.name}` has no edge from value {number}",
+            f"its edges leave {known}" if known else f"in place of the number, `'{node}'`",
+        )
+    left = [path for path in paths if path not in named]
+    if not left:
+        raise _MisfitError(
+            f"the edge from value {number} to `{node}` of `{kind.name}` is there twice"
+        )
+    return left[0]
+
+
+def _values(cell: CellGenotype, kind: Region) -> tuple[str, ...]:
+    """The values that numbers mean: in the order of the genotype, if it says one."""
+    return cell.sources or kind.sources
 
 
 def output_of(kind: Region) -> tuple[str, ...]:
@@ -295,34 +255,47 @@ def output_of(kind: Region) -> tuple[str, ...]:
     return tuple(name for name in names if name is not None)
 
 
-def _source_name(name: str, kind: Region) -> str:
-    number = name.removeprefix("#")
-    is_number = name.startswith("#") and number.isdecimal() and int(number) < len(kind.sources)
-    return kind.sources[int(number)] if is_number else name
+def _check_sources(cell: CellGenotype, kind: Region) -> None:
+    """What a genotype says of the sources, if anything, must be the cell's."""
+    if cell.sources and sorted(cell.sources) != sorted(kind.sources):
+        own = ", ".join(f"`{name}`" for name in kind.sources)
+        raise _MisfitError(f"edges of `{kind.name}` leave {own}, the genotype says otherwise")
 
 
 def _check_output(cell: CellGenotype, kind: Region) -> None:
     """What a genotype says of the output, if anything, must be what the cell gives back."""
-    names = [_source_name(name, kind) for name in cell.output]
+    values = _values(cell, kind)
+    numbers = [_number(name) for name in cell.output]
+    names = [
+        name if number is None or not 0 <= number < len(values) else values[number]
+        for name, number in zip(cell.output, numbers, strict=True)
+    ]
     if names and sorted(names) != sorted(output_of(kind)):
         given = ", ".join(f"`{name}`" for name in output_of(kind))
-        raise _misfit(f"`{kind.name}` gives back {given}, the genotype says otherwise")
+        raise _MisfitError(f"`{kind.name}` gives back {given}, the genotype says otherwise")
 
 
 def _check(chosen: dict[str, str], kind: Region) -> None:
     decisions: dict[str, Decision] = {d.path: d for d in kind.decisions}
     for path, option in chosen.items():
         if path not in decisions:
-            raise _misfit(f"`{kind.name}` decides no `{path}`", did_you_mean(path, decisions))
-        labels = [label for label, _ in decisions[path].options]
-        if option not in labels:
-            help = did_you_mean(option, labels) or "one of " + ", ".join(f"`{o}`" for o in labels)
-            raise _misfit(f"`{path}` of `{kind.name}` has no option `{option}`", help)
-        if option not in decisions[path].selectable:
-            raise _misfit(f"`{option}` is a sink of `{path}`, so it cannot be selected")
+            raise _MisfitError(f"`{kind.name}` decides no `{path}`", did_you_mean(path, decisions))
+        _check_option(option, decisions[path], kind)
     found = Counter(decisions[path].node or path for path in chosen)
     for node, count in kept(kind).items():
         if found[node] != count:
-            raise _misfit(
+            raise _MisfitError(
                 f"`{node}` of `{kind.name}` keeps {count}, the genotype names {found[node]}"
             )
+
+
+def _check_option(option: str, decision: Decision, kind: Region) -> None:
+    one_of = "one of " + ", ".join(f"`{label}`" for label in decision.selectable)
+    place = f"`{decision.path}` of `{kind.name}`"
+    if not option:
+        raise _MisfitError(f"{place} has no option", one_of)
+    if option not in [label for label, _ in decision.options]:
+        help = did_you_mean(option, decision.selectable) or one_of
+        raise _MisfitError(f"{place} has no option `{option}`", help)
+    if option not in decision.selectable:
+        raise _MisfitError(f"`{option}` is a sink of {place}, so it cannot be selected", one_of)

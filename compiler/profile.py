@@ -90,8 +90,12 @@ def settings(space: Space | str | Path, profile: str | None = None, **overrides:
     return values_of(space, "search", profile, overrides).settings
 
 
-def data_overrides(space: Space, shape: Sequence[int], classes: int) -> dict[str, int]:
+def data_overrides(
+    space: Space, shape: Sequence[int], classes: int, name: str = "the data"
+) -> dict[str, int]:
     """What a data set of images [channels, height, width] gives the network's parameters.
+
+    `name` is what messages call it.
 
     Raises:
         DartsError: when the network's input or output cannot be of that shape.
@@ -104,9 +108,11 @@ def data_overrides(space: Space, shape: Sequence[int], classes: int) -> dict[str
     if len(network.inputs) != 1 or rank != len(shape) or words:
         raise fault(
             "E0708",
-            "the data are images, one at a time, and this network reads something else",
+            f"{name} holds images, one at a time, and this network reads something else",
             network.inputs[-1].span,
-            "`image[channels, size, size]`",
+            "another `--data`, such as `topics` or `text:DIR`"
+            if words
+            else "`image[channels, size, size]`",
         )
     found: dict[str, int] = {}
     pairs = [
@@ -136,8 +142,10 @@ def data_overrides(space: Space, shape: Sequence[int], classes: int) -> dict[str
     return found
 
 
-def word_overrides(space: Space, vocabulary: int) -> dict[str, int]:
+def word_overrides(space: Space, vocabulary: int, name: str = "the data") -> dict[str, int]:
     """What a text of so many different words gives the network's parameters.
+
+    `name` is what messages call it.
 
     Raises:
         DartsError: when the network reads no words, or another number of them.
@@ -149,9 +157,11 @@ def word_overrides(space: Space, vocabulary: int) -> dict[str, int]:
     if below is None or len(network.inputs) > 1:
         raise fault(
             "E0708",
-            "the data are words, and this network reads something else",
+            f"{name} holds words, and this network reads something else",
             network.inputs[-1].span,
-            "`word[T] below V`",
+            "another `--data`, such as `digits` or `images:DIR`"
+            if below is None
+            else "`word[T] below V`",
         )
     if isinstance(below, ast.Name):
         return {below.name: vocabulary}

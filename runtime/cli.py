@@ -7,24 +7,22 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
+from click.core import ParameterSource
 
 from runtime import reading
+from runtime.asked import Asked
 from runtime.errors import UserError
-from runtime.reading import Telling
 
 if TYPE_CHECKING:
-    from dsl.settings import Value
     from runtime.bilevel import Hessian
     from runtime.bilevel_search import SearchResult
     from runtime.training import TrainingResult
 
 USERS_FAULT, OUR_FAULT, STOPPED = 1, 2, 130
-DEMO = "demo"
 PATH = click.Path(path_type=Path)
 
 
@@ -66,67 +64,6 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
         context.exit()
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the command line says, option by option; see `dartsc --help`."""
-
-    file: Path | None
-    check: bool
-    fmt: bool
-    diff: bool
-    explain: str | None
-    lsp: bool
-    format: str
-    search: bool
-    train: bool
-    demo: bool
-    profile: str | None
-    data: str | None
-    order: int
-    hessian: str
-    epochs: int | None
-    seed: int
-    device: str | None
-    out: Path | None
-    resume: Path | None
-    genotype: Path | None
-    emit: Path | None
-    dump: str | None
-    passes: str
-    settings: tuple[str, ...]
-
-    @property
-    def jobs(self) -> list[str]:
-        """The options given that each ask for a job of its own."""
-        jobs = {
-            "--check": self.check and not self.fmt,
-            "--fmt": self.fmt,
-            "--explain": self.explain,
-            "--lsp": self.lsp,
-            "--search": self.search,
-            "--train": self.train,
-            "--resume": self.resume,
-            "--emit": self.emit,
-            "--dump": self.dump,
-        }
-        return [name for name, asked in jobs.items() if asked]
-
-    @property
-    def telling(self) -> Telling:
-        return Telling(as_json=self.format == "json")
-
-    @property
-    def laid_over(self) -> str | None:
-        """The profile that is chosen."""
-        return DEMO if self.demo else self.profile
-
-    @property
-    def overrides(self) -> dict[str, Value]:
-        """What is given in place of a profile's values."""
-        values = dict(_setting(text) for text in self.settings)
-        return values if self.epochs is None else {**values, "epochs": self.epochs}
-
-
 @click.command(
     help="Check a search space, lay it out, search it, or write or train a final model of it."
 )
@@ -162,8 +99,10 @@ class Asked:
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="a profile's value")
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version)
 def dartsc(**options: Any) -> None:
-    asked = Asked(**options)
-    _check(asked)
+    source = click.get_current_context().get_parameter_source
+    given = tuple(name for name in options if source(name) is ParameterSource.COMMANDLINE)
+    asked = Asked(**options, given=given)
+    asked.check_together()
     with asked.telling.faults():
         if asked.explain is not None:
             reading.explain(asked.explain)
@@ -178,39 +117,6 @@ def dartsc(**options: Any) -> None:
             raise UserError("which file? `dartsc spaces/cifar_cell.darts`, or --help")
         else:
             _work(asked.file, asked)
-
-
-def _check(asked: Asked) -> None:
-    """Options that do not go together.
-
-    Raises:
-        UserError: for the first of them.
-    """
-    if asked.demo and asked.profile not in (None, DEMO):
-        raise UserError("--demo is a profile of its own: leave out --profile")
-    if len(asked.jobs) > 1:
-        raise UserError(f"{' and '.join(asked.jobs)}: one at a time")
-    if asked.diff and not asked.fmt:
-        raise UserError("--diff goes with --fmt")
-    if asked.format not in ("text", "json"):
-        raise UserError(f"--format is text or json, not `{asked.format}`")
-    if asked.hessian not in ("finite_difference", "exact"):
-        raise UserError(f"--hessian is finite_difference or exact, not `{asked.hessian}`")
-    if asked.resume is not None:
-        profile = asked.laid_over
-        own = {
-            "--set": asked.settings, "--epochs": asked.epochs, "--profile": profile,
-            "--out": asked.out,
-        }  # fmt: skip
-        given = [name for name, value in own.items() if value]
-        if given:
-            raise UserError(f"a run goes on as it began: leave out {', '.join(given)}")
-    needed = asked.train or asked.emit is not None
-    if needed != (asked.genotype is not None) and not asked.dump:
-        raise UserError(
-            "--genotype goes with --emit or --train: --genotype g.yaml --emit model.py, or "
-            "--genotype g.yaml --train"
-        )
 
 
 def _work(file: Path, asked: Asked) -> None:
@@ -280,7 +186,12 @@ def _train(file: Path, asked: Asked) -> None:
 def _resume(folder: Path, asked: Asked) -> None:
     import runtime
     from runtime.progress import Terminal
+    from runtime.rundir import open_folder
 
+    result = open_folder(folder).result
+    if result is not None:
+        print(f"{folder} is finished: the result is in {result}")
+        return
     with _stopping():
         _report(runtime.resume(folder, data=asked.data, device=asked.device, progress=Terminal()))
 
@@ -321,24 +232,3 @@ def _emit(file: Path, path: Path, asked: Asked) -> None:
             file, genotype=asked.genotype, path=path, profile=asked.laid_over, **asked.overrides
         )
     print(f"{path}: written")
-
-
-def _setting(text: str) -> tuple[str, Value]:
-    """`KEY=VALUE` as a name and what the language would take the value for."""
-    name, equals, value = text.partition("=")
-    if not equals or not name or not value:
-        raise UserError(f"--set takes KEY=VALUE, as in --set C=8, not `{text}`")
-    return name.strip(), _value(value.strip())
-
-
-def _value(text: str) -> Value:
-    if text in ("yes", "no"):
-        return text == "yes"
-    if text.startswith("(") and text.endswith(")"):
-        return tuple(_value(part.strip()) for part in text[1:-1].split(","))  # type: ignore[misc]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

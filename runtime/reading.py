@@ -112,7 +112,10 @@ def format_file(file: Path, check: bool, diff: bool) -> None:
         raise UserError(f"{file} is not in the canonical layout: `dartsc {file} --fmt` lays it out")
     if not check and not diff:
         if changes:
-            write_text(file, text)
+            try:
+                write_text(file, text)
+            except OSError as error:
+                raise UserError(f"cannot write {file}: {error.strerror}") from error
         print(f"{file}: {'laid out anew' if changes else 'already in the canonical layout'}")
 
 

@@ -69,6 +69,18 @@ class RunFolder:
     def weights(self) -> Path:
         return self.path / WEIGHTS
 
+    @property
+    def result(self) -> Path | None:
+        """Where the result of a run is that has nothing left to do; None where there is more."""
+        if not (self.path / CHECKPOINT).is_file():
+            return None
+        settings, checkpoint = self.read_settings(), self._read_json(CHECKPOINT)
+        resolved = settings.get("settings")
+        epochs = resolved.get("epochs") if isinstance(resolved, dict) else None
+        result = self.path / RESULT if settings.get("job") == "train" else self.model
+        done = epochs is not None and checkpoint.get("epoch") == epochs
+        return result if done and result.is_file() else None
+
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         self._write_json(SETTINGS, settings)
 

@@ -58,5 +58,5 @@ def fitted(space: Space, data: Data) -> dict[str, Any]:
         dsl.DartsError: when the network does not read this kind of data.
     """
     if isinstance(data, Text):
-        return dict(compiler.word_overrides(space, len(data.words)))
-    return dict(compiler.data_overrides(space, data.shape, len(data.classes)))
+        return dict(compiler.word_overrides(space, len(data.words), f"`{data.name}`"))
+    return dict(compiler.data_overrides(space, data.shape, len(data.classes), f"`{data.name}`"))

@@ -91,7 +91,7 @@ def train(
     if not isinstance(genotype, compiler.Genotype):
         genotype = compiler.Genotype.load(genotype)
     text = _text(data or settings.data)
-    fitted = compiler.word_overrides(program, len(text.words))
+    fitted = compiler.word_overrides(program, len(text.words), f"`{text.name}`")
     request = TrainingRequest(program, genotype, profile, overrides, fitted, seed)
     with seeded(seed, target), within_memory():
         run = _Run(request, text, target)

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reference.darts import DARTS_V2 as CELL
-from support import CIFAR, DARTS_V2, PROGRAMS, RNN, randomise, sources
+from support import CIFAR, DARTS_V2, PROGRAMS, RNN, compiled, randomise, sources
 
 import compiler
 from compiler import Genotype
 from compiler.compile import compile_space
-from compiler.genotype import kept, resolve
+from compiler.genotype import CellGenotype, kept, output_of, resolve
 from compiler.ir import Region
-from dsl import DartsError
+from dsl import DartsError, render
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,18 @@ def test_the_published_text_parses() -> None:
     assert genotype.cells["normal"].decisions[7] == ("#2", "dil_conv_3x3")
     assert genotype.cells["reduce"].output == ("#2", "#3", "#4", "#5")
     assert genotype.counts()["sep_conv_3x3"] == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"DARTS_V2 = {DARTS_V2}",
+        f"# as published\n\nDARTS_V2={DARTS_V2}\n",
+        f"  {DARTS_V2}\n# the end\n",
+    ],
+)
+def test_a_genotype_may_be_bound_to_a_name(text: str) -> None:
+    assert Genotype.parse(text) == Genotype.parse(DARTS_V2)
 
 
 def test_numbered_sources_are_understood_by_the_space(kinds: list[Region]) -> None:
@@ -75,6 +89,54 @@ def test_the_tuple_form_round_trips(seed: int) -> None:
     again = Genotype.parse(text)
     assert str(again) == text
     assert resolve(again, net.program.kinds) == resolve(genotype, net.program.kinds)
+
+
+TWICE = """
+    cell c from a, b {
+        node n[2] = sum(each (a, b, a) -> choose { skip, conv(1), conv(3) },
+                        each earlier n -> choose { skip, conv(1) })
+        %s
+        return concat(n)
+    }
+    network from image[3, 4, 4] to class[2] =
+        (image, image) -> c -> global_pool(mean) -> linear(2)
+"""
+KINDS = {
+    **{path.stem: compile_space(path).program.kinds for path in (CIFAR, RNN, *PROGRAMS)},
+    "twice": compiled(TWICE % "").program.kinds,
+    "twice, three kept": compiled(TWICE % "keep 3 edges per node by weight").program.kinds,
+}
+
+
+@st.composite
+def genotypes(draw: st.DrawFn, kinds: list[Region]) -> Genotype:
+    """Any genotype of a space: edges and options by lot."""
+    cells = {}
+    for kind in kinds:
+        chosen: set[str] = set()
+        for node, count in kept(kind).items():
+            paths = [d.path for d in kind.decisions if (d.node or d.path) == node]
+            chosen |= set(draw(st.permutations(paths))[:count])
+        decisions = tuple(
+            (d.path, draw(st.sampled_from(d.selectable)))
+            for d in kind.decisions
+            if d.path in chosen
+        )
+        cells[kind.name] = CellGenotype(decisions, kind.sources, output_of(kind))
+    return Genotype(cells)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_either_form_read_back_chooses_the_same(name: str, data: st.DataObject) -> None:
+    kinds = KINDS[name]
+    genotype = data.draw(genotypes(kinds))
+    chosen = {kind: dict(cell.decisions) for kind, cell in genotype.cells.items()}
+    assert resolve(genotype, kinds) == chosen
+    again = Genotype.parse(str(genotype))
+    assert str(again) == str(genotype)
+    assert resolve(again, kinds) == chosen
 
 
 def test_the_order_of_a_node_s_edges_does_not_matter(kinds: list[Region]) -> None:
@@ -144,6 +206,47 @@ def test_texts_that_are_no_genotype(
     assert [p.name for p in tmp_path.iterdir()] == ["genotype.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "line"),
+    [
+        ("cells:\n  c:\n    decisions:\n      x: relu\n      x: skip\n", "`x` is decided twice", 5),
+        ("cells:\n  c: {decisions: {}}\n  c: {decisions: {}}\n", "`c` is decided twice", 3),
+        ("cells:\n  c:\n\t  decisions: {}\n", "neither YAML nor", 3),
+        ("cells:\n  c: {decisions: {}\n  d: {}\n", "neither YAML nor", 3),
+        ("cells:\n  c: \0\n", "neither YAML nor", 2),
+        ("\nGenotype(\n  c=[('relu', 0)]\n  concat=[1])", "no genotype in the tuple form", 3),
+    ],
+)
+def test_faults_have_a_place(text: str, words: str, line: int) -> None:
+    with pytest.raises(DartsError) as raised:
+        Genotype.parse(text, "g.yaml")
+    (found,) = raised.value.diagnostics
+    assert found.code == "E0801" and words in found.message and found.span is not None
+    assert str(found.span).startswith(f"g.yaml:{line}:")
+    assert render([found])
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        ("Genotype(c=[('skip', '0')])", "the quoted number `'0'` is no path", "`('skip', 0)`"),
+        ("Genotype(c=[('skip', 0.5)])", "a source is a number", None),
+        ("Genotype(c=[('skip', 0)], c=[('skip', 0)])", "`c` is decided twice", None),
+        ("Genotype(c=[('skip', 0)])\nGenotype(c=[])", "more than one genotype", None),
+        ("Genotype(c=[('skip', 0)], d_concat=[1])", "`d_concat` is no list of pairs", None),
+        ("Genotype(c=[('skip', 0)], c_concat=range(10**9))", "no genotype in the tuple form", None),
+        ("Genotype(c=[('skip', 0)], c_concat=range(99999))", "that range is too long", None),
+        ("Genotype(c=eval('1'))", "`eval` means nothing in a genotype", None),
+    ],
+)
+def test_what_is_wrong_with_a_tuple_form(text: str, message: str, help: str | None) -> None:
+    with pytest.raises(DartsError) as raised:
+        Genotype.parse(text, "g.txt")
+    (found,) = raised.value.diagnostics
+    assert found.code == "E0801" and message in found.message and "`g.txt`" in found.message
+    assert help in (None, found.help)
+
+
 def test_aliases_in_yaml_do_not_grow(tmp_path: Path) -> None:
     bomb = "a: &a [x, x]\n" + "".join(
         f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20)
@@ -199,7 +302,8 @@ def test_named_genotypes_of_another_space(name: str, kinds: list[Region]) -> Non
          "keeps 8 edges"),
         ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 9)", "no edge from value 9"),
         ("('dil_conv_3x3', 2)", "('dil_conv_3x3', -1)", "no edge from value -1"),
-        ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)", "no edge from value 0"),
+        ("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)",
+         "the edge from value 0 to `n[3]` of `normal` is there twice"),
         ("('dil_conv_3x3', 2)", "('dil_conv_9x9', 2)", "no option `dil_conv_9x9`"),
         ("('dil_conv_3x3', 2)", "('none', 2)", "`none` is a sink"),
     ],
@@ -210,6 +314,70 @@ def test_tuple_genotypes_of_another_space(old: str, new: str, words: str) -> Non
         compiler.build(CIFAR, genotype=Genotype.parse(DARTS_V2.replace(old, new)))
     assert [d.code for d in raised.value.diagnostics] == ["E0802"]
     assert words in raised.value.diagnostics[0].message
+
+
+def test_a_sources_number_that_does_not_exist_brings_those_that_do(kinds: list[Region]) -> None:
+    with pytest.raises(DartsError) as raised:
+        resolve(
+            Genotype.parse(DARTS_V2.replace("('sep_conv_3x3', 0)", "('sep_conv_3x3', 9)")), kinds
+        )
+    assert raised.value.diagnostics[0].help == "its edges leave 0 (`a`), 1 (`b`)"
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "help"),
+    [
+        ("", "has no option", "one of `max_pool_3x3`"),
+        ("non", "has no option `non`", "one of `max_pool_3x3`"),  # near a sink alone
+        ("none", "`none` is a sink", "one of `max_pool_3x3`"),
+        ("skip_conect", "has no option `skip_conect`", "did you mean `skip_connect`?"),
+    ],
+)
+def test_only_what_may_be_selected_is_suggested(
+    written: str, message: str, help: str, kinds: list[Region]
+) -> None:
+    decisions = f"{{decisions: {{'n[0] from a': {written}}}}}"
+    text = f"cells: {{normal: {decisions}, reduce: {decisions}}}"
+    with pytest.raises(DartsError) as raised:
+        resolve(Genotype.parse(text), kinds)
+    (found,) = raised.value.diagnostics
+    assert message in found.message and found.help is not None and found.help.startswith(help)
+    assert "`none`" not in found.help
+
+
+@pytest.mark.parametrize("key", ["sources", "output"])
+def test_the_values_named_must_be_the_cells(key: str, kinds: list[Region]) -> None:
+    document = {
+        "cells": {
+            name: {"decisions": dict(cell.decisions)} for name, cell in named(kinds).cells.items()
+        }
+    }
+    document["cells"]["normal"][key] = [*(kinds[0].sources if key == "sources" else []), "z"]
+    with pytest.raises(DartsError, match="the genotype says otherwise") as raised:
+        resolve(Genotype.parse(yaml.safe_dump(document)), kinds)
+    assert [d.code for d in raised.value.diagnostics] == ["E0802"]
+
+
+def test_numbers_follow_the_sources_of_the_genotype(kinds: list[Region]) -> None:
+    """A genotype that lists the values in another order counts in that order."""
+    pairs = {kind: [[o, n] for o, n in edges] for kind, edges in CELL.items()}
+    order = ["b", "a", *kinds[0].sources[2:]]
+    turned = {kind: [[o, {0: 1, 1: 0}.get(n, n)] for o, n in pairs[kind]] for kind in pairs}
+    texts = [
+        {kind: {"decisions": pairs[kind]} for kind in CELL},
+        {kind: {"decisions": turned[kind], "sources": order} for kind in CELL},
+    ]
+    first, second = (
+        resolve(Genotype.parse(yaml.safe_dump({"cells": cells})), kinds) for cells in texts
+    )
+    assert first == second
+
+
+def test_the_file_is_named(tmp_path: Path, kinds: list[Region]) -> None:
+    path = tmp_path / "old.txt"
+    path.write_text(DARTS_V2.replace("'dil_conv_3x3'", "'dil_conv_9x9'"))
+    with pytest.raises(DartsError, match=f"the genotype `{path}` does not fit the space"):
+        resolve(Genotype.load(path), kinds)
 
 
 def test_a_near_name_is_suggested(kinds: list[Region]) -> None:
@@ -289,7 +457,7 @@ def test_a_derived_recurrent_cell_is_printed_and_read(seed: int) -> None:
         (RNN, RECURRENT.replace("('tanh', 2)", "('tanh', 5)"), "`s[4]` of `recurrent` has no edge"),
         (RNN, RECURRENT.replace("('tanh', 2)", "('none', 2)"), "`none` is a sink"),
         (RNN, RECURRENT.replace("('tanh', 2)", "('gelu', 2)"), "no option `gelu`"),
-        (RNN, RECURRENT.replace("('tanh', 2), ", ""), "keeps 8 edges, it names 7"),
+        (RNN, RECURRENT.replace("('tanh', 2), ", ""), "keeps 8 edges, the genotype names 7"),
         (RNN, RECURRENT.replace("range(1, 9)", "range(2, 9)"), "gives back"),
     ],
 )

@@ -50,7 +50,7 @@ def built(monkeypatch):
 
     monkeypatch.setattr(TrainingRequest, "build", build)
     monkeypatch.setattr(TrainingRequest, "emit", lambda request, path: path.write_text("# a toy\n"))
-    monkeypatch.setattr(compiler, "word_overrides", lambda space, words: {}, raising=False)
+    monkeypatch.setattr(compiler, "word_overrides", lambda space, words, name: {}, raising=False)
     return found
 
 
