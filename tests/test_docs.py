@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from compiler import Genotype
+from compiler.compile import compile_space
 from compiler.describe import check
-from dsl import load_text
+from compiler.genotype import output_of, resolve
+from dsl import DartsError, load_text
 from dsl.codes import CODES
 from dsl.layout import formatted
 from dsl.settings import SETTINGS, takes, worded
@@ -30,6 +33,13 @@ network(classes = 10) from image[4, 8, 8] to class[classes] {
     b = (a, a) -> both -> chain(stride: 2)
     return (b, b) -> pair(4) -> flatten -> linear(classes)
 }
+"""
+
+SMALL_PRINT = """language 1
+import std
+set steps = {{ skip, max_pool(3) }}
+cell small from x = {}
+network from image[4, 8, 8] to y[4, 8, 8] = image -> small
 """
 
 
@@ -52,6 +62,47 @@ def test_fragments_hold() -> None:
     blocks = BLOCK.findall(LANGUAGE.read_text(encoding="utf-8"))
     fragments = [text for fragment, text in blocks if fragment]
     check(load_text("\n".join(["language 1", "import std", *fragments, FRAGMENTS_USED])))
+
+
+def test_genotypes_are_one() -> None:
+    """The two forms on the page are one genotype of the page's first program."""
+    page = LANGUAGE.read_text(encoding="utf-8")
+    (names,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tuples,) = re.findall(r"^```python\n(Genotype.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    program = next(text for fragment, text in BLOCK.findall(page) if not fragment)
+    kinds = compile_space(load_text(program)).program.kinds
+    genotype = Genotype.parse(names)
+    assert resolve(genotype, kinds) == resolve(Genotype.parse(tuples), kinds)
+    for kind in kinds:
+        assert genotype.cells[kind.name].sources == kind.sources
+        assert genotype.cells[kind.name].output == output_of(kind)
+
+
+@pytest.mark.parametrize(
+    ("flow", "error"),
+    [
+        ("sum(x,) -> choose steps", None),
+        ("sum((x,)) -> choose steps", "E0105"),
+        ("(x, x)[0:1] -> choose steps", "E0105"),
+        ("x -> max_pool(k: 3) -> choose steps", None),
+        ("x -> pool(of: max, k: 3) -> choose steps", "E0204"),
+        ("x -> choose { steps, relu }", "E0601"),
+        ("x -> choose { { relu, tanh }, gelu }", "E0601"),
+        ("x -> choose { zero, relu }", None),
+        ("x -> choose { relu as conv, tanh }", None),
+        ("x -> choose { relu as loose, tanh }", "E0204"),
+        ("x -> entangled choose steps", "E0107"),
+        ("x -> conv(1, groups: 1 + no) -> choose steps", "E0401"),
+    ],
+)
+def test_small_print(flow: str, error: str | None) -> None:
+    """What `language.md` says of lists, names, arguments, sets and flags."""
+    try:
+        check(load_text(SMALL_PRINT.format(flow)))
+        codes = []
+    except DartsError as fault:
+        codes = [diagnostic.code for diagnostic in fault.diagnostics]
+    assert codes == ([error] if error else [])
 
 
 @pytest.mark.parametrize("title", ["reserved", "joins", "layers", "settings", "codes"])

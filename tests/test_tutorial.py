@@ -17,17 +17,20 @@ from typing import Any
 import pytest
 import yaml
 
-from compiler.describe import check
-from dsl import DartsError, ast, load, render
+from compiler.describe import check, describe
+from dsl import DartsError, ast, load, load_text, render
 from dsl.layout import formatted
 from dsl.parse import parse
 from dsl.source import Source
 from runtime import cli
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "tutorial.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 PIECE = re.compile(r"^```(\w+(?: fragment)?)\n(.*?)^```$|((?:^(?!```)[^\n]+\n)+)", re.M | re.S)
 CHANGE = re.compile(r"`([^`\n]+)`\s+in\s+place\s+of\s+`([^`\n]+)`")
 PICTURE = re.compile(r"(error|warning)\[")
+ROUNDED = re.compile(r"(\d\.\d)·10([⁰¹²³⁴⁵⁶⁷⁸⁹]+) architectures")
+PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 HEADER = "language 1\n\n"
 SMALL = {
     "digits": ["--epochs", "1", "--set", "subset=64", "--set", "C=2"],
@@ -124,6 +127,41 @@ def test_pictures_are_shown() -> None:
         "warning[W060",
         "error[E0501]",
     ]
+
+
+def test_numbers_of_architectures() -> None:
+    """Where the page rounds one, it is that of the paragraph's own variation."""
+    rounded = [
+        (piece, *found)
+        for piece in pieces()
+        for found in ROUNDED.findall(" ".join(piece.text.split()))
+    ]
+    assert rounded
+    for piece, digits, exponent in rounded:
+        space = load_text(changed(piece.program, piece.text))
+        number = describe(space, None, {}).architectures
+        assert f"{number:.1e}" == f"{digits}e+{exponent.translate(PLAIN)}"
+
+
+def test_head_of_the_paper_s_space() -> None:
+    """It is for images of 32 by 32, and both ways out of that which the page names are ways out."""
+    text = (ROOT / "spaces" / "cifar_cell.darts").read_text(encoding="utf-8")
+    stem, head = "conv(3, out: 3 * C)", "relu -> global_pool(mean) -> linear(classes)"
+    assert f"`{head}`" in PAGE
+    assert text.count(stem) == text.count("size = 32") == text.count("weight = 0.4") == 1
+    smaller = text.replace("size = 32", "size = 24")
+    strided = text.replace(stem, "conv(3, out: 3 * C, stride: 2)")
+    for program in (smaller, strided):
+        assert codes(program) == {"E0503"}
+        assert codes(program.replace("weight = 0.4", "weight = 0")) == {"W0701"}
+        assert codes(merged(program, f"op auxiliary_head(classes) = {head}")) == set()
+
+
+def codes(program: str) -> set[str]:
+    try:
+        return {diagnostic.code for diagnostic in check(load_text(program))}
+    except DartsError as error:
+        return {diagnostic.code for diagnostic in error.diagnostics}
 
 
 @pytest.mark.parametrize("piece", [p for p in pieces() if p.kind.startswith("darts")])

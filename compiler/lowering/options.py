@@ -105,13 +105,11 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         if not body.flag(item.condition, Const(holds)):
             return
     value = body.evaluate(item.value)
-    if isinstance(value, SetValue):
-        yield from value.options
-        return
     if isinstance(value, Poison):
         raise DartsError(())
     if not is_operation(value):
-        raise fault("E0601", f"an option is an operation, this is {kind(value)}", item.span)
+        help = "list its options here" if isinstance(value, SetValue) else None
+        raise fault("E0601", f"an option is an operation, this is {kind(value)}", item.span, help)
     label = _label(body, item, value)
     yield OptionValue(value, label, item.sink, item.value.span)  # type: ignore[arg-type]
 
