@@ -39,11 +39,14 @@ def describe(expected: Iterable[str]) -> str:
     if kinds or ("PLUS" in left and not left <= _CONTINUING):
         # What may go on with a finished expression is seldom what was forgotten.
         left -= _CONTINUING
+    if "a declaration" in kinds:
+        left.discard("SLASH")  # a path that goes on is seldom what was forgotten
     things = kinds + sorted(map(_shown, left))
     if not things:
         return "something else"
-    shown = things if len(things) <= _MOST else [*things[: _MOST - 1], "something else"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+    such = "something such as " if len(things) > _MOST else ""
+    *first, last = things[:_MOST]
+    return f"{such}{', '.join(first)} or {last}" if first else last
 
 
 def keywords(expected: Iterable[str]) -> list[str]:
