@@ -81,7 +81,9 @@ def find_import(parts: tuple[str, ...], folder: Path | None, span: Span) -> Path
             raise fault("E0108", f"`{written}` is a link that leads out of its folder", span)
         return path
     where = "among the shipped files" if folder is None else "beside this file or among the shipped"
-    raise fault("E0108", f"no `{written}` {where}", span, did_you_mean(written, _names(folder)))
+    known = _names(folder)
+    help = f"`import {parts[-1]}`" if parts[-1] in known else did_you_mean(written, known)
+    raise fault("E0108", f"no `{written}` {where}", span, help)
 
 
 def _is_file(path: Path) -> bool:

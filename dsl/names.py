@@ -17,6 +17,10 @@ MANY = 100
 """So many faults mean another cause than a slip, and looking for near names takes long."""
 
 
+IN_EXPRESSIONS = ("choose", "each", "earlier", "repeat")
+"""Words of the language that, misspelt, pass for names."""
+
+
 class Wants(Enum):
     """What may stand at a place, as far as a name alone can tell."""
 
@@ -184,7 +188,8 @@ class Names:
             return
         help = did_you_mean(node.name, nearest)
         if help is None:
-            help = did_you_mean(node.name, [*places.bound, *places.later, *visible, *BUILT_IN])
+            known = [*places.bound, *places.later, *visible, *BUILT_IN, *IN_EXPRESSIONS]
+            help = did_you_mean(node.name, known)
         if node.name.lower() in ("true", "false"):
             help = "flags are `yes` and `no`"
         self.found.add("E0201", message, node.span, help)
