@@ -10,7 +10,7 @@ from random_draws import ACTIVATIONS, Op, Shape, Width, block, bracketed
 from random_options import options
 
 if TYPE_CHECKING:
-    from random_library import Library
+    from random_stock import Stock
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Body:
     when a body is lowered, `open` those that may hang on sizes; `shared` are operations by shape.
     """
 
-    library: Library
+    stock: Stock
     pure: bool = False
     decides: bool = False
     depth: int = 2
@@ -37,7 +37,7 @@ class Body:
     over_time: bool = False
 
     def __post_init__(self) -> None:
-        self.draw = self.library.draw
+        self.draw = self.stock.draw
 
     # -- operations that keep the shape
 
@@ -48,7 +48,7 @@ class Body:
             kinds += ["pool"] * (shape.rank == 3) + ["declared"] * (depth > 0)
         else:
             kinds = ["layer", "layer", "activation"] + ["function"] * bool(self.functions)
-            kinds += ["std"] * (shape.rank == 3 and self.library.uses_std)
+            kinds += ["std"] * (shape.rank == 3 and self.stock.uses_std)
             if depth > 0:
                 kinds += ["declared", "declared", "composed"]
             if depth >= 0:
@@ -70,7 +70,7 @@ class Body:
             case "shared":
                 return self.draw.random.choice(fitting)
             case "declared":
-                return self.call(self.library.op(shape, 1, self.pure, depth - 1))
+                return self.call(self.stock.op(shape, 1, self.pure, depth - 1))
             case "composed":
                 return f"({self.chain(shape, modular)})"
         return self.conditional(shape, depth - 1)
@@ -110,7 +110,7 @@ class Body:
     def function(self, op: Op) -> str:
         """An operation that an op is given: an activation, or an op without arguments."""
         if self.draw.chance(0.2, "op given an op"):
-            return self.library.plain(op.rank)
+            return self.stock.plain(op.rank)
         return self.draw.random.choice([*self.functions, *ACTIVATIONS, "identity"])
 
     # -- layers
@@ -188,13 +188,13 @@ class Body:
     def bind(self, shape: Shape) -> str:
         """A binding: of a value, or of the two halves of one."""
         if shape.width.is_even and self.draw.chance(0.3, "split"):
-            name, other = self.library.fresh("a"), self.library.fresh("b")
+            name, other = self.stock.fresh("a"), self.stock.fresh("b")
             text = f"{name}, {other} = split({self.value(shape, 1)}, 2)"
             half = shape.of_width(shape.width.times_by(Fraction(1, 2)))
             self.halves.append((name, other, shape))
             self.values |= {name: half, other: half}
             return text
-        name = self.library.fresh("v")
+        name = self.stock.fresh("v")
         text = f"{name} = {self.value(shape, self.depth)}"
         self.values[name] = shape
         return text
@@ -227,7 +227,7 @@ class Body:
                 condition = self.draw.random.choice(self.lasting)
                 return f"({self.known(shape)} when {condition} else {self.known(shape)})"
             case "several":
-                op = self.library.op(shape, 2, self.pure, depth - 1)
+                op = self.stock.op(shape, 2, self.pure, depth - 1)
                 return f"({self.known(shape)}, {self.value(shape, depth - 1)}) -> {self.call(op)}"
             case "halves":
                 return self.joined_halves(shape)

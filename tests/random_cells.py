@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from random_bodies import Body
 from random_draws import ZERO_PRESERVING, Draw, Shape, block, named
-from random_library import Library
 from random_options import options
+from random_stock import Stock
 
 
 @dataclass(frozen=True)
@@ -26,24 +26,24 @@ class Cell:
 
 @dataclass
 class Cells:
-    """Declares cells in a library."""
+    """Declares cells in a stock."""
 
     draw: Draw
-    library: Library
+    stock: Stock
 
     def declare(self, rank: int, states: int = 0, inner: bool = False) -> list[Cell]:
         """A new cell, declared behind what it uses, and perhaps a second kind of the same program.
 
         An `inner` one is for use in another: it reads one value, and holds no cell itself.
         """
-        draw, library = self.draw, self.library
-        name = library.fresh("inner" if inner else "cell")
+        draw, stock = self.draw, self.stock
+        name = stock.fresh("inner" if inner else "cell")
         size = "C" if rank == 3 else "H"
         base = Shape(rank, named(size), "s")
         arity = 2 if not inner and draw.chance(0.3, "window") else 1
-        stride = rank == 3 and not inner and library.uses_std and draw.chance(0.3, "strided")
+        stride = rank == 3 and not inner and stock.uses_std and draw.chance(0.3, "strided")
         keep = draw.chance(0.5)
-        body = Body(library, decides=True, over_time=states > 0)
+        body = Body(stock, decides=True, over_time=states > 0)
         parameters = [size] + ["stride = 1"] * stride
         if draw.chance(0.4, "when"):
             parameters.append("deep = 2")
@@ -70,12 +70,12 @@ class Cells:
         result = self.result(body, base, node, states)
         lines.append(f"return {result}")
         head = f"cell {name}({', '.join(parameters)}) from {', '.join(inputs)}"
-        library.declarations.append(f"{head} {block(lines)}")
+        stock.declarations.append(f"{head} {block(lines)}")
         made = [Cell(name, arity, states, stride)]
         if not inner and draw.chance(0.2, "derived"):
-            other = library.fresh("derived")
+            other = stock.fresh("derived")
             given = size + (", stride: 2" if stride else "")
-            library.declarations.append(f"cell {other}({size}) = {name}({given})")
+            stock.declarations.append(f"cell {other}({size}) = {name}({given})")
             made.append(Cell(other, arity, states, False, name if stride else ""))
         return made
 
@@ -85,7 +85,7 @@ class Cells:
         lines = []
         for name, own in zip(names, ("a", "b"), strict=False):
             stride = ", stride: h / s" if name == "before" else ""
-            if base.rank == 3 and self.library.uses_std:
+            if base.rank == 3 and self.stock.uses_std:
                 step = f"project({base.width}{stride})"
             else:
                 step = bring(base, stride if base.rank == 3 else "")
@@ -99,7 +99,7 @@ class Cells:
             lines.append("shared mask = dropout(0, per: sequence)")
             body.shared["mask"] = base
         if self.draw.chance(0.3, "shared"):
-            name = self.library.fresh("W")
+            name = self.stock.fresh("W")
             step = body.layer(base)
             lines.append(f"shared {name} = {self.draw.pick(step, f'{step} -> {body.layer(base)}')}")
             body.shared[name] = base
@@ -108,7 +108,7 @@ class Cells:
     def nested(self, body: Body, base: Shape) -> str:
         """A cell inside the cell, brought back to its width."""
         (inner,) = self.declare(base.rank, inner=True)
-        name = self.library.fresh("v")
+        name = self.stock.fresh("v")
         text = f"{name} = {body.known(base)} -> {inner.name}({base.width}) -> {bring(base)}"
         body.values[name] = base
         return text
@@ -118,7 +118,7 @@ class Cells:
 
         Where edges may be dropped they are summed, and zeros stay zeros on the way.
         """
-        draw, name = self.draw, self.library.fresh("n")
+        draw, name = self.draw, self.stock.fresh("n")
         count = draw.random.choice((2, 2, 3))
         shape = Shape(base.rank, base.width, "n") if stride else base
         known = [n for n, own in body.values.items() if own == base]
@@ -151,12 +151,12 @@ class Cells:
         """The steps of an edge, one of which decides."""
         draw = self.draw
         if stride:
-            choice = f"choose {self.library.set(3, 1, True)}(stride: stride)"
+            choice = f"choose {self.stock.set(3, 1, True)}(stride: stride)"
         elif draw.chance(0.15, "deciding"):
-            choice = self.library.deciding(shape)
+            choice = self.stock.deciding(shape)
         elif body.shared and draw.chance(0.2, "joint"):
             fitting = [name for name, own in body.shared.items() if own == shape]
-            choice = self.library.joint(shape, fitting[-1]) if fitting else "choose { relu, tanh }"
+            choice = self.stock.joint(shape, fitting[-1]) if fitting else "choose { relu, tanh }"
         else:
             choice = f"choose {options(body, shape)}"
         steps = [choice]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def options(body: Body, shape: Shape, arity: int = 1) -> str:
     """What follows `choose`: a set written here, or the name of one."""
     if body.draw.chance(0.4, "named set"):
-        return body.library.set(shape.rank, arity)
+        return body.stock.set(shape.rank, arity)
     return literal(body, shape, arity)
 
 
@@ -30,10 +30,10 @@ def literal(body: Body, shape: Shape, arity: int = 1, strided: bool = False) -> 
 
 def sink(body: Body, arity: int, strided: bool) -> str:
     if arity > 1:
-        name = body.library.fresh("silence")
-        body.library.declarations.append(f"op {name} from s, _ = s -> zero")
+        name = body.stock.fresh("silence")
+        body.stock.declarations.append(f"op {name} from s, _ = s -> zero")
         return name
-    return body.draw.pick("none", "zero") if body.library.uses_std else "zero"
+    return body.draw.pick("none", "zero") if body.stock.uses_std else "zero"
 
 
 def item(body: Body, shape: Shape, arity: int, strided: bool, labels: set[str]) -> list[str]:
@@ -52,7 +52,7 @@ def item(body: Body, shape: Shape, arity: int, strided: bool, labels: set[str]) 
     elif arity == 1:
         text = body.operation(shape, body.depth)
     else:
-        text = body.call(body.library.op(shape, arity, body.draw.chance(0.7), 1))
+        text = body.call(body.stock.op(shape, arity, body.draw.chance(0.7), 1))
     label = text if text in (*ACTIVATIONS, "skip", "bn") else f"o{len(labels)}"
     if label in labels:
         return []
@@ -68,12 +68,12 @@ def loop(body: Body, shape: Shape, strided: bool) -> tuple[set[str], str]:
     where = body.draw.pick("", " if k > 3", " if k < 4 or k % 5 == 0")
     if strided or (shape.rank == 3 and body.draw.chance(0.5)):
         stem = body.draw.pick("conv", "depthwise")
-        if body.library.uses_std:
+        if body.stock.uses_std:
             stem = body.draw.pick(stem, "sep_conv", "relu_conv_bn", "dil_conv")
         return {stem}, f"{stem}(k) for k in (3, 5){where}"
     if body.draw.chance(0.5):
         functions = body.draw.random.sample(ACTIVATIONS, 2)
-        name = body.library.applying()
+        name = body.stock.applying()
         return set(functions), f"{name}(f) for f in ({', '.join(functions)}) as f"
-    name = body.library.scaling()
+    name = body.stock.scaling()
     return {name}, f"{name}(k) for k in (2, 3, 5){where}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random_cells import Cell, Cells
 from random_draws import Draw, block
-from random_library import Library
+from random_stock import Stock
 
 FAVOURITES = (
     "conv", "depthwise", "pool", "crop", "zero", "groups", "dilation", "padding", "stride", "split",
@@ -23,8 +23,8 @@ def random_space(number: int) -> str:
 class _Space:
     def __init__(self, number: int) -> None:
         self.draw = Draw(number, FAVOURITES)
-        self.library = Library(self.draw, uses_std=self.draw.chance(0.8))
-        self.kinds = Cells(self.draw, self.library)
+        self.stock = Stock(self.draw, uses_std=self.draw.chance(0.8))
+        self.kinds = Cells(self.draw, self.stock)
         self.cells: list[Cell] = []
         self.reductions = 2
 
@@ -38,8 +38,8 @@ class _Space:
             case _:
                 network = self.recurrent(words=family == "words")
         head = ["language 1"]
-        declarations = "\n".join([*self.library.declarations, network])
-        if self.library.uses_std:
+        declarations = "\n".join([*self.stock.declarations, network])
+        if self.stock.uses_std:
             head.append("import std")
         return "\n".join([*head, "", declarations, ""])
 
@@ -52,7 +52,7 @@ class _Space:
         lines = ["stem = image -> conv(3, out: C)" + draw.pick("", " -> bn", " -> bn -> relu")]
         last, heads = "stem", []
         while self.cells:
-            name = self.library.fresh("y")
+            name = self.stock.fresh("y")
             text, taps = self.stack(last, "C")
             lines.append(f"{name} = {text}")
             last = name
@@ -80,7 +80,7 @@ class _Space:
             source, stem = "x[5]", f"x -> linear(H) -> {draw.pick('bn', 'tanh', 'identity')}"
         lines, last = [f"stem = {stem}"], "stem"
         while self.cells:
-            name = self.library.fresh("y")
+            name = self.stock.fresh("y")
             lines.append(f"{name} = {self.stack(last, 'H')[0]}")
             last = name
         lines.append(f"return {last} -> linear(classes{draw.pick('', ', bias: no')})")
@@ -108,13 +108,13 @@ class _Space:
                 lines, out = [f"stem = word -> {rows}{drop}"], "linear(V)"
         last = "stem"
         for cell in self.cells:
-            name = self.library.fresh("y")
+            name = self.stock.fresh("y")
             given = f"({last}, stem)" if cell.arity == 2 else last
             lines.append(f"{name} = {given} -> {cell.name}(H) over T -> linear(H)")
             last = name
         if draw.chance(0.4):
-            op = self.library.fresh("along")
-            self.library.declarations.append(f"op {op}(H) from x = x -> linear(H) -> tanh")
+            op = self.stock.fresh("along")
+            self.stock.declarations.append(f"op {op}(H) from x = x -> linear(H) -> tanh")
             lines.append(f"z = {last} -> {op}(H) over T")
             last = draw.pick("z", f"(z + {last})", f"concat(z, {last})")
         lines.append(f"return {last} -> {out}")

@@ -37,7 +37,7 @@ from compiler.lowering.values import (
 from compiler.program import Program
 from dsl import ast
 from dsl.diagnostics import Collector, DartsError, Diagnostic, Label, fault
-from dsl.source import Source, Span
+from dsl.source import Span
 from dsl.space import Space
 
 
@@ -59,11 +59,6 @@ def lower(
     program = Program(space.name, phase, profile, network, dict(values), warnings)
     _number_names(program)
     return program
-
-
-_NOWHERE = Span(Source("", ""), 0, 0)
-PER_SEQUENCE = ast.Argument(_NOWHERE, "per", ast.Name(_NOWHERE, "sequence"))
-"""The argument of a `dropout` that draws one mask for many places."""
 
 
 class Lowering:
@@ -410,7 +405,7 @@ class Lowering:
             scope = self.space.scope(declaration)
             self.inlined[id(declaration)] = any(
                 isinstance(node, ast.Choose)
-                or node == PER_SEQUENCE
+                or _draws_mask(node)
                 or (
                     isinstance(node, ast.Name)
                     and isinstance(scope.get(node.name), ast.OpDecl)
@@ -419,6 +414,16 @@ class Lowering:
                 for node in declaration.walk()
             )
         return self.inlined[id(declaration)]
+
+
+def _draws_mask(node: ast.Node) -> bool:
+    """Whether this is the argument of a `dropout` that may draw one mask for many places."""
+    match node:
+        case ast.Argument(name="per", value=ast.Name(name="element")):
+            return False
+        case ast.Argument(name="per"):
+            return True
+    return False
 
 
 def _number_names(program: Program) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 from compiler.expr import Const, Expr, symbols
 from compiler.ir import Arguments, Region
 from compiler.layers import ACTIVATIONS
+from compiler.lowering.budget import MOST_TURNS
 from dsl import ast
 from dsl.diagnostics import DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import NOTHING
 
 MOST_STEPS = 1000
-MOST_VALUES = 25_000
 
 
 class StaticNeeded(Exception):
@@ -189,7 +189,7 @@ def length(values: tuple[Value, ...]) -> int:
     """How many values a list has, lists in it gone through; many where it is many."""
     count = 0
     waiting: list[Value] = list(values)
-    while waiting and count <= MOST_VALUES:
+    while waiting and count <= MOST_TURNS:
         value = waiting.pop()
         count += 1
         waiting.extend(value if isinstance(value, tuple) else ())

@@ -11,7 +11,7 @@ from random_options import literal, options
 
 
 @dataclass
-class Library:
+class Stock:
     """The ops and sets that a space has declared so far, with the text of their declarations."""
 
     draw: Draw
