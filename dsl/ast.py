@@ -259,6 +259,16 @@ class Auxiliary(Node):
 Statement = Bind | Group | Shared | Keep | Auxiliary
 
 
+def bound_by(statement: Statement) -> tuple[Name, ...]:
+    """The names that a statement binds."""
+    match statement:
+        case Bind():
+            return statement.names
+        case Group() | Shared():
+            return (statement.name,)
+    return ()
+
+
 @dataclass(frozen=True)
 class Body(Node):
     """Statements and what they return; `= e` is a body without statements."""

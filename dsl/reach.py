@@ -44,10 +44,10 @@ def _reach(body: ast.Body, found: Collector) -> tuple[set[str], set[str]]:
             live |= names
     # A name is bound before it is read, so one walk backwards reaches everything.
     for statement, names in reversed(list(zip(body.statements, reads, strict=True))):
-        if any(name.name in live for name in _bound(statement)):
+        if any(name.name in live for name in ast.bound_by(statement)):
             live |= names
     read = live.union(*reads)
-    for name in (n for s in body.statements for n in _bound(s)):
+    for name in (n for s in body.statements for n in ast.bound_by(s)):
         # What only a dead value reads is dead too; the end of the chain is reported, once.
         if name.name not in read:
             message = f"`{name.name}` never reaches the output"
@@ -65,15 +65,6 @@ def _reads(statement: ast.Statement, found: Collector) -> set[str]:
             inside, _ = _reach(statement.body, found)
             return (inside | _names_in(statement.count)) - {statement.name.name}
     return set()
-
-
-def _bound(statement: ast.Statement) -> tuple[ast.Name, ...]:
-    match statement:
-        case ast.Bind():
-            return statement.names
-        case ast.Group() | ast.Shared():
-            return (statement.name,)
-    return ()
 
 
 def _names_in(node: ast.Node) -> set[str]:

@@ -87,9 +87,9 @@ class _Resolver:
 
     def body(self, body: ast.Body, around: Places, is_network: bool = False) -> None:
         outer, places = around.later, around.inside()
-        places.later.update((n.name, n.span) for s in body.statements for n in _names(s))
+        places.later.update((n.name, n.span) for s in body.statements for n in ast.bound_by(s))
         for statement in body.statements:
-            for name in _names(statement):
+            for name in ast.bound_by(statement):
                 if name.name in outer:
                     self.names.already(name.name, name.span, outer[name.name])
             self.statement(statement, places, is_network)
@@ -216,10 +216,3 @@ class _Resolver:
                 message = f"`{name}` has no `{argument.name}`, its arguments stand by position"
                 self.found.add("E0301", message, argument.name_span)
             self.expr(argument.value, places, Wants.START)
-
-
-def _names(statement: ast.Statement) -> tuple[ast.Name, ...]:
-    """The names that a statement binds."""
-    if isinstance(statement, ast.Bind):
-        return statement.names
-    return (statement.name,) if isinstance(statement, ast.Group | ast.Shared) else ()
