@@ -34,7 +34,7 @@ class Word:
 
     @property
     def ends_expression(self) -> bool:
-        return self.is_name or self.text in (")", "]", "}", "yes", "no") or self.text[0].isdigit()
+        return self.is_name or self.text in (")", "]", "}", "yes", "no") or self.text[:1].isdigit()
 
 
 @dataclass(frozen=True)

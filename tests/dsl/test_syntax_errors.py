@@ -43,6 +43,7 @@ def body(statements: str) -> str:
         ("network(C) = relu", "expected `from`, found `=`"),
         ("network from x[1] = x", "expected `to`, found `=`"),
         ("profile p { lr }", "`lr` has no value"),
+        ("profile p { lr", "`lr` has no value"),
         ("profile p { lr = }", "`lr` has no value"),
         (
             "cell f from x { keep two edges per node by weight return x }",
