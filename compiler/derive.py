@@ -1,16 +1,25 @@
 """Alphas to a genotype, by the rule that the file states, with an audit of every decision.
 
-An edge is as strong as its strongest option that may be selected (Liu et al. 2019, section 2.4). By
-`weight`, a strength is the softmax weight with the mass of sinks counted; by `weight without
-sinks`, renormalised over what may be selected; by `alpha`, the raw parameter. Ties go to what is
-written first.
+The strongest option of an edge is the selectable one with the largest alpha, whatever the rule, as
+all strengths grow with it. A rule says which edges of a node are kept. By the first three, an edge
+is as strong as its strongest option (Liu et al. 2019, section 2.4):
+
+- `weight`: the softmax weight, with the mass of sinks counted;
+- `weight without sinks`: the softmax weight among the options that may be selected;
+- `alpha`: the raw parameter;
+- `edge`: edges are ranked by a weight of their own. A space has no parameters for its edges, so the
+  part of an edge's own weight is played by the total softmax weight of what may be selected on it,
+  which is 1 less the mass of the sinks; the option on it is the strongest selectable one. Edges
+  without a sink all weigh 1, so where a node has no sinks they tie, and the rule says nothing.
+
+Ties go to what is written first.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.genotype import CellGenotype, Genotype, output_of
@@ -18,85 +27,200 @@ from compiler.ir import Decision, Region
 from compiler.program import kept
 
 Row = Sequence[float]
+Alphas = Mapping[str, Sequence[Row]]
+"""By kind, a row of finite numbers for each decision: one for each of its options."""
+
+RULES = ("weight", "weight without sinks", "alpha", "edge")
+"""All but the last can stand in a file's `keep`."""
+
+
+@dataclass(frozen=True)
+class EdgeAudit:
+    """A decision: what its options score, the best of them and the one after, and its fate.
+
+    `scores` has the strength of every option that may be selected, in the order of the file, and
+    `rank` is what the edges of a node are ranked by: the strength of the best option, except by
+    `edge`.
+    """
+
+    decision: Decision
+    scores: Mapping[str, float]
+    option: str
+    second: str | None
+    rank: float
+    kept: bool
+
+    @property
+    def strength(self) -> float:
+        return self.scores[self.option]
+
+    @property
+    def second_strength(self) -> float | None:
+        return None if self.second is None else self.scores[self.second]
+
+    @property
+    def margin(self) -> float | None:
+        """By how much the best option is ahead of the second; None where it is the only one."""
+        return None if self.second_strength is None else self.strength - self.second_strength
+
+
+@dataclass(frozen=True)
+class NodeAudit:
+    """The edges of a node in the order of the program, or one decision that stands on no edge."""
+
+    name: str
+    edges: tuple[EdgeAudit, ...]
+
+    @property
+    def kept(self) -> tuple[EdgeAudit, ...]:
+        return tuple(edge for edge in self.edges if edge.kept)
+
+    @property
+    def dropped(self) -> tuple[EdgeAudit, ...]:
+        return tuple(edge for edge in self.edges if not edge.kept)
+
+    @property
+    def weakest(self) -> EdgeAudit:
+        """The weakest edge that is kept, of several the last."""
+        return min(reversed(self.kept), key=lambda edge: edge.rank)
+
+    @property
+    def runner_up(self) -> EdgeAudit | None:
+        """The strongest edge that is dropped, if any is."""
+        return max(self.dropped, key=lambda edge: edge.rank, default=None)
+
+    @property
+    def margin(self) -> float | None:
+        """By how much the weakest kept edge is ahead of the runner-up; None where none is dropped.
+
+        There each decision is one of its own, with a margin of its own.
+        """
+        return None if self.runner_up is None else self.weakest.rank - self.runner_up.rank
+
+
+@dataclass(frozen=True)
+class KindAudit:
+    """How a cell kind decided; `keep` is how many edges a node keeps, None where that is all."""
+
+    name: str
+    rule: str
+    keep: int | None
+    nodes: tuple[NodeAudit, ...]
 
 
 @dataclass(frozen=True)
 class Derivation:
+    """A genotype, and by kind how it came about."""
+
     genotype: Genotype
-    audit: Mapping[str, Any]
+    kinds: Mapping[str, KindAudit]
+
+    @property
+    def audit(self) -> dict[str, dict[str, Any]]:
+        """The account of every node, by kind, as plain data; `genotype.yaml` holds it."""
+        return {
+            name: {node.name: _node_account(node, kind.rule) for node in kind.nodes}
+            for name, kind in self.kinds.items()
+        }
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A decision with its best option and the one after."""
+def derive(kinds: Iterable[Region], alphas: Alphas, rule: str | None = None) -> Derivation:
+    """The genotype of a space, by `rule` or else by each kind's own.
 
-    decision: Decision
-    option: str
-    strength: float
-    second: str | None
-    second_strength: float | None
+    How many edges a node keeps is the file's to say under every rule.
 
-
-def derive(kinds: list[Region], alphas: Mapping[str, Sequence[Row]]) -> Derivation:
-    """The genotype of a space; `alphas[kind]` has a row of numbers for each decision."""
-    cells, audit = {}, {}
+    Raises:
+        ValueError: for an unknown rule, or where alphas are not finite or not those of the kinds.
+    """
+    if rule is not None and rule not in RULES:
+        raise ValueError(f"there is no rule `{rule}`, only {', '.join(RULES)}")
+    cells, audits = {}, {}
     for kind in kinds:
-        rule = "weight" if kind.keep is None else kind.keep.strength
-        candidates = [
-            _candidate(decision, row, rule)
-            for decision, row in zip(kind.decisions, alphas[kind.name], strict=True)
-        ]
-        chosen, audit[kind.name] = _choose(kind, candidates)
-        decisions = tuple((c.decision.path, c.option) for c in candidates if c in chosen)
+        audit = _audited(kind, alphas[kind.name], rule or rule_of(kind))
+        options = {edge.decision.path: edge.option for node in audit.nodes for edge in node.kept}
+        decisions = tuple(
+            (path, options[path]) for path in (d.path for d in kind.decisions) if path in options
+        )
         cells[kind.name] = CellGenotype(decisions, kind.sources, output_of(kind))
-    return Derivation(Genotype(cells), audit)
+        audits[kind.name] = audit
+    return Derivation(Genotype(cells), audits)
+
+
+def rule_of(kind: Region) -> str:
+    """The rule in the file; where every edge is kept nothing depends on it, and it is `weight`."""
+    return "weight" if kind.keep is None else kind.keep.strength
 
 
 def strengths(decision: Decision, alphas: Row, rule: str) -> dict[str, float]:
-    """The strength of every option that may be selected, by label."""
+    """The strength of every option that may be selected, by label; by `edge`, its weight."""
     if rule == "alpha":
-        return {
-            label: alpha
-            for (label, sink), alpha in zip(decision.options, alphas, strict=True)
-            if not sink
-        }
-    pairs = list(zip(decision.options, alphas, strict=True))
-    counted = [alpha for (_, sink), alpha in pairs if rule == "weight" or not sink]
-    top = max(counted)
-    total = math.fsum(math.exp(alpha - top) for alpha in counted)
-    return {label: math.exp(alpha - top) / total for (label, sink), alpha in pairs if not sink}
+        pairs = zip(decision.options, alphas, strict=True)
+        return {label: alpha for (label, sink), alpha in pairs if not sink}
+    masses = _masses(decision, alphas, counts_sinks=rule != "weight without sinks")
+    total = math.fsum(masses.values())
+    return {label: masses[label] / total for label in decision.selectable}
 
 
-def _candidate(decision: Decision, alphas: Row, rule: str) -> _Candidate:
-    scores = sorted(strengths(decision, alphas, rule).items(), key=lambda item: -item[1])
-    (option, strength), *rest = scores
-    second, second_strength = rest[0] if rest else (None, None)
-    return _Candidate(decision, option, strength, second, second_strength)
+def edge_weight(decision: Decision, alphas: Row) -> float:
+    """The softmax weight of all that may be selected: 1 exactly where there is no sink."""
+    masses = _masses(decision, alphas, counts_sinks=True)
+    return math.fsum(masses[label] for label in decision.selectable) / math.fsum(masses.values())
 
 
-def _choose(kind: Region, candidates: list[_Candidate]) -> tuple[list[_Candidate], dict[str, Any]]:
-    """Each node's strongest edges, and the account of how they were chosen."""
-    chosen: list[_Candidate] = []
-    audit: dict[str, Any] = {}
+def _masses(decision: Decision, alphas: Row, counts_sinks: bool) -> dict[str, float]:
+    """exp(alpha) of the options that count, by label, scaled so that the largest is 1."""
+    pairs = zip(decision.options, alphas, strict=True)
+    counted = {label: alpha for (label, sink), alpha in pairs if counts_sinks or not sink}
+    top = max(counted.values())
+    return {label: math.exp(alpha - top) for label, alpha in counted.items()}
+
+
+def _audited(kind: Region, alphas: Sequence[Row], rule: str) -> KindAudit:
+    scored = [_scored(d, row, rule) for d, row in zip(kind.decisions, alphas, strict=True)]
+    nodes = []
     for node, count in kept(kind).items():
-        own = [c for c in candidates if (c.decision.node or c.decision.path) == node]
-        ranked = sorted(own, key=lambda c: -c.strength)
-        winners, losers = ranked[:count], ranked[count:]
-        chosen += winners
-        audit[node] = {"kept": [_account(c) for c in own if c in winners]}
-        if losers:
-            audit[node]["runner_up"] = _account(losers[0])
-            audit[node]["margin"] = winners[-1].strength - losers[0].strength
-    return chosen, audit
+        own = [e for e in scored if (e.decision.node or e.decision.path) == node]
+        order = sorted(range(len(own)), key=lambda number: -own[number].rank)
+        winners = order[:count]
+        edges = tuple(replace(edge, kept=number in winners) for number, edge in enumerate(own))
+        nodes.append(NodeAudit(node, edges))
+    return KindAudit(kind.name, rule, None if kind.keep is None else kind.keep.count, tuple(nodes))
 
 
-def _account(candidate: _Candidate) -> dict[str, Any]:
-    account: dict[str, Any] = {
-        "edge": candidate.decision.path,
-        "option": candidate.option,
-        "strength": candidate.strength,
-    }
-    if candidate.second is not None and candidate.second_strength is not None:
-        account["second_option"] = candidate.second
-        account["second_strength"] = candidate.second_strength
+def _scored(decision: Decision, row: Row, rule: str) -> EdgeAudit:
+    """A decision with its options ranked, not kept yet.
+
+    They are ranked by alpha, since two alphas may be so close, or so far below a third, that their
+    strengths round to the same.
+    """
+    if not all(map(math.isfinite, row)):
+        raise ValueError(f"the alphas of `{decision.path}` are not finite")
+    scores = strengths(decision, row, rule)
+    alphas = strengths(decision, row, "alpha")
+    option, *rest = sorted(alphas, key=lambda label: -alphas[label])
+    rank = edge_weight(decision, row) if rule == "edge" else scores[option]
+    return EdgeAudit(decision, scores, option, rest[0] if rest else None, rank, kept=False)
+
+
+def _node_account(node: NodeAudit, rule: str) -> dict[str, Any]:
+    account: dict[str, Any] = {"rule": rule}
+    account["kept"] = [_edge_account(edge, rule) for edge in node.kept]
+    if node.runner_up is None:
+        for edge, own in zip(node.kept, account["kept"], strict=True):
+            if edge.margin is not None:
+                own["margin"] = edge.margin
+    else:
+        account["dropped"] = [_edge_account(edge, rule) for edge in node.dropped]
+        account["runner_up"] = _edge_account(node.runner_up, rule)
+        account["margin"] = node.margin
+    return account
+
+
+def _edge_account(edge: EdgeAudit, rule: str) -> dict[str, Any]:
+    account: dict[str, Any] = {"edge": edge.decision.path}
+    if rule == "edge":
+        account["edge_weight"] = edge.rank
+    account |= {"option": edge.option, "strength": edge.strength}
+    if edge.second is not None:
+        account |= {"second_option": edge.second, "second_strength": edge.second_strength}
     return account

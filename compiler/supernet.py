@@ -64,15 +64,19 @@ class Supernet(nn.Module):
         """Everything else that is trained, in the order of the program."""
         yield from self.model.parameters()
 
-    def derive(self) -> Derivation:
-        """The genotype by the rule in the file, with the audit of every decision."""
+    def derive(self, rule: str | None = None) -> Derivation:
+        """The genotype with the audit of every decision, by the file's rule or another.
+
+        Raises:
+            ValueError: for a rule that is not in `compiler.derive.RULES`.
+        """
         rows = {
             kind.name: [
                 row.tolist() for alphas in self._alphas_of(kind.name) for row in alphas.detach()
             ]
             for kind in self.program.kinds
         }
-        return derive(self.program.kinds, rows)
+        return derive(self.program.kinds, rows, rule)
 
     def genotype(self) -> Genotype:
         return self.derive().genotype
