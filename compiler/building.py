@@ -23,6 +23,7 @@ def build(
     genotype: Genes | None = None,
     passes: str = "none",
     auxiliary: bool = False,
+    prune: bool = False,
     **overrides: Any,
 ) -> nn.Module:
     """The network a file describes.
@@ -30,14 +31,15 @@ def build(
     Without a genotype, its supernet (`compiler.Supernet`) in the search profile: `net(images)`
     gives logits [batch, classes], a recurrent `net(words, state)` logits [time, batch, words] and
     the state after them. With one, the final model in the final profile; `auxiliary=True` builds
-    its auxiliary head too, and `forward` then returns a pair while training. `profile` names
-    another profile of the file; `overrides` are profile values by name. Weights and alphas are
-    drawn from torch's global generator.
+    its auxiliary head too, and `forward` then returns a pair while training; `prune=True` leaves
+    out layers that the function does not need (see `compiler.prune`). `profile` names another
+    profile of the file; `overrides` are profile values by name. Weights and alphas are drawn from
+    torch's global generator.
 
     Raises:
         DartsError: for a fault of the file, the profile, an override or the genotype.
     """
-    compiled = compile_space(space, profile, genotype, passes, overrides)
+    compiled = compile_space(space, profile, genotype, passes, overrides, prune)
     classes = execute(compiled.source, f"<dartsc {compiled.program.name}>")
     if genotype is None:
         model = marked(classes["Supernet"](), compiled.program)
@@ -49,13 +51,17 @@ def build(
 
 
 def marked(network: nn.Module, program: Program) -> nn.Module:
-    """Tells a recurrent network which of its modules are its recurrence and its readout.
+    """Tells a network which of its modules play a part of their own.
 
-    `recurrence` is the module that runs over time last, `readout` the layer that makes the output;
-    their names, or an empty one where there is no such module.
+    In a recurrent one `recurrence` is the module that runs over time last, `readout` the layer that
+    makes the output; their names, or an empty one where there is no such module. In any network
+    `auxiliary_modules` are those of its auxiliary outputs.
     """
     region = program.network
     names = attributes(region)
+    network.auxiliary_modules = tuple(  # type: ignore[assignment]
+        dict.fromkeys(names[number] for number in sorted(region.heads()) if number in names)
+    )
     scans = [number for number, node in region.nodes() if isinstance(node, Scan)]
     if scans:
         network.recurrence = names[scans[-1]]  # type: ignore[assignment]

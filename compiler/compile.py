@@ -12,12 +12,14 @@ from compiler.codegen.layout import docstring
 from compiler.codegen.module import generate
 from compiler.facts import Facts
 from compiler.files import write_text
-from compiler.genotype import Genotype, resolve
+from compiler.fitting import resolve
+from compiler.genotype import Genotype
 from compiler.instantiate import instantiate
 from compiler.measure import measure
 from compiler.passes import pipeline
 from compiler.profile import Values
 from compiler.program import Program, stacks
+from compiler.prune import prune as pruned
 from compiler.specialise import specialise
 from compiler.verify import verify
 from dsl.load import load
@@ -41,15 +43,21 @@ def compile_space(
     genotype: Genes | None = None,
     passes: str = "none",
     overrides: Mapping[str, Any] | None = None,
+    prune: bool = False,
 ) -> Compiled:
     """A space to IR and source: the supernet, or the final model where a genotype is given.
+
+    `prune` leaves out of a final model what it need not compute (see `compiler.prune`).
 
     Raises:
         DartsError: for a fault of the file, the profile, an override or the genotype.
     """
     values, program, facts = specialised(space, profile, genotype, overrides)
+    if prune and genotype is not None:
+        program = pruned(program)
+        facts = instantiate(program)
     *_, (_, program) = stages(program, passes)
-    source = generate(program, facts, _docstring(program, passes))
+    source = generate(program, facts, _docstring(program, passes, prune))
     return Compiled(program, source, values)
 
 
@@ -94,15 +102,19 @@ def emit(
     genotype: Genes,
     path: str | Path,
     profile: str | None = None,
+    prune: bool = False,
     **overrides: Any,
 ) -> None:
     """Writes the final model as a standalone Python file that needs torch and nothing else.
+
+    `prune` leaves out what it need not compute (see `compiler.prune`).
 
     Raises:
         DartsError: for a fault of the file, the profile, an override or the genotype.
         OSError: when the file cannot be written.
     """
-    write_text(Path(path), compile_space(space, profile, genotype, overrides=overrides).source)
+    compiled = compile_space(space, profile, genotype, overrides=overrides, prune=prune)
+    write_text(Path(path), compiled.source)
 
 
 def execute(source: str, name: str) -> dict[str, Any]:
@@ -113,15 +125,17 @@ def execute(source: str, name: str) -> dict[str, Any]:
     return namespace
 
 
-def _docstring(program: Program, passes: str) -> str:
+def _docstring(program: Program, passes: str, prune: bool = False) -> str:
     profile = f", profile `{program.profile}`" if program.profile else ""
     file = docstring(f"{program.name}.darts{profile}")
     if program.phase == "final":
         kinds = [r for r in program.regions() if r.kind == "cell" and r.decided]
         where = "docstring of the cell" if len(kinds) == 1 else "docstrings of the cells"
+        without = "Layers that nothing reads, or that make only zeros, are left out.\n" * prune
         return (
             f"The final network of {file}.\n\n"
             f"Written by dartsc from the genotype in the {where}; needs torch and nothing else.\n"
+            f"{without}"
         )
     lines = [f"The supernet of {file}; written by dartsc, passes: {passes}.", ""]
     lines.append("The mixing weights come from outside, a row for each decision:")

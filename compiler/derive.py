@@ -22,7 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compiler.genotype import CellGenotype, Genotype, output_of
+from compiler.fitting import output_of
+from compiler.genotype import CellGenotype, Genotype
 from compiler.ir import Decision, Region
 from compiler.program import kept
 

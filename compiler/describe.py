@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from compiler.count import architectures, ways
+from compiler.counting.architectures import architectures, ways
 from compiler.ir import Region
 from compiler.measure import measure
 from compiler.profile import PHASES, values_of

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler.expr import Expr
 from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.ir import Region
 
 Sizes = tuple[int, ...]
 
@@ -37,12 +40,17 @@ class OpenSize(int):
 class Instance:
     """What walking a region with numbers gave."""
 
+    region: Region
     shapes: dict[int, Sizes | None]
     output: Sizes | None
     weights: int
     layers: int
     shared: dict[str, Made] = field(default_factory=dict)
     """In a branch, what it shares with the region around it."""
+    own: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The weights of its layers, and their multiplications of one sample, by their numbers."""
+    inside: dict[int, list[Instance]] = field(default_factory=dict)
+    """What its other nodes use: one for a call, one for each step of a repeat."""
 
 
 @dataclass
@@ -52,6 +60,8 @@ class Facts:
     weights: int
     """How many trained numbers there are, auxiliary heads left out."""
     output: Sizes | None
+    instance: Instance
+    """The network."""
     inexact: set[Expr]
     """Divisions that are rounded up somewhere."""
     uses: dict[str, set[tuple[tuple[str, Any], ...]]] = field(default_factory=dict)

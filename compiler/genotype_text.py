@@ -1,4 +1,4 @@
-"""Reading genotypes: YAML, and the tuple form of DARTS. Nothing that is read is executed.
+"""Reading genotypes: YAML, the tuple form of DARTS, and strings. Nothing read is executed.
 
 What a cell kind decided comes as three tuples: (path, option) pairs, sources and output, as in
 `compiler.genotype.CellGenotype`.
@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from compiler.arch_string import is_arch_string
+from compiler.arch_string import read as read_string
 from dsl.diagnostics import Label, fault
 from dsl.source import Source, Span
 
@@ -29,6 +31,8 @@ def read(text: str, name: str) -> dict[str, Parts]:
         DartsError: when it holds no genotype.
     """
     source = Source(name or "<genotype>", text)
+    if is_arch_string(text):
+        return read_string(source)
     return _parse_tuples(source) if _TUPLES.match(text) else _parse_yaml(source)
 
 

@@ -7,6 +7,7 @@ file's faults of size come out, each reported at the innermost place in the file
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from compiler import joins, layers
@@ -100,16 +101,23 @@ def _walked(program: Program, length: int) -> Facts:
             walker.promise(network, env, number, instance.shapes[number])
     except DartsError as error:
         walker.collector.extend(error)
-        instance = Instance({}, None, 0, 0)
+        instance = Instance(network, {}, None, 0, 0)
     walker.collector.raise_if_any()
     return Facts(
         instance.weights,
         instance.output,
+        instance,
         walker.inexact,
         walker.uses,
         walker.shapes,
         walker.weighed,
     )
+
+
+def _advised(error: DartsError) -> DartsError:
+    """Faults of an auxiliary head, which a network can do without."""
+    help = "`auxiliary_weight = 0` builds no head"
+    return DartsError(tuple(replace(d, help=d.help or help) for d in error.diagnostics))
 
 
 class _Walker(Whereabouts):
@@ -122,6 +130,8 @@ class _Walker(Whereabouts):
         self.shapes: dict[int, list[dict[int, Sizes | None]]] = {}
         self.layers = [0]
         """For every region being walked, how many layers it has come to."""
+        self.at: list[tuple[Instance, int]] = []
+        """For every region being walked, what is noted of it, and the number of its node."""
         self.walks = 0
         self.is_over = False
         """Whether it has been said that there is too much of it."""
@@ -145,6 +155,7 @@ class _Walker(Whereabouts):
 
     def walk(self, region: Region, env: dict[str, Plain], shapes: list[Any]) -> Instance:
         found: dict[int, Sizes | None] = {}
+        instance = Instance(region, found, None, 0, 0)
         weights = 0
         self.check_walks()
         self.sharing.append({})
@@ -160,6 +171,7 @@ class _Walker(Whereabouts):
             if any(o is None for o in operands):
                 continue
             self.frames.append((region, found, node))
+            self.at.append((instance, number))
             try:
                 found[number], more = self.node(region, node, env, operands)
                 self.check_size(node, weights + more)
@@ -168,7 +180,7 @@ class _Walker(Whereabouts):
                     more = 0
                 weights += more * (number not in heads)
             except DartsError as error:
-                self.collector.extend(error)
+                self.collector.extend(_advised(error) if number in heads else error)
             except Misfit as misfit:
                 found_fault = self.fault(misfit.code, misfit.message, node.span, misfit.help)
                 self.collector.extend(found_fault)
@@ -176,12 +188,15 @@ class _Walker(Whereabouts):
                 self.agree(node, env, found[number])
             finally:
                 self.frames.pop()
+                self.at.pop()
         if region.states is not None:
             self.give_back(region, found)
-        shared = self.sharing.pop()
+        instance.shared = self.sharing.pop()
         if not region.is_branch:
-            weights += sum(made.weights for made in shared.values())
-        return Instance(found, found[region.outputs[0]], weights, self.layers.pop(), shared)
+            weights += sum(made.weights for made in instance.shared.values())
+        instance.output, instance.weights = found[region.outputs[0]], weights
+        instance.layers = self.layers.pop()
+        return instance
 
     def check_walks(self) -> None:
         """Ops of ops that each give others numbers of their own double at every turn."""
@@ -344,6 +359,8 @@ class _Walker(Whereabouts):
         out = layers.out_shape(node.layer, shape, arguments)
         weights = layers.weights(node.layer, shape, arguments)
         self.weighed.append((node.span, weights))
+        instance, number = self.at[-1]
+        instance.own[number] = weights, layers.macs(node.layer, shape, out, arguments)
         self.layers[-1] += 1
         return out, weights
 
@@ -463,6 +480,8 @@ class _Walker(Whereabouts):
             self.stack.append(span)
         try:
             instance = self.region(region, env, shapes)
+            around, number = self.at[-1]
+            around.inside.setdefault(number, []).append(instance)
             self.layers[-1] += instance.layers
             if region.is_branch:
                 for name, made in instance.shared.items():

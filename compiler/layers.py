@@ -71,6 +71,22 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
     return 0
 
 
+def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> int:
+    """How many products a layer adds up that makes `out` of `shape` (all plain) for one sample.
+
+    Convolutions and matrices count, without their biases; of a sequence, one step counts.
+    """
+    match layer:
+        case "conv":
+            window = shape[0] // arguments["groups"] * arguments["k"] ** 2
+            return prod(out) * int(window)
+        case "depthwise":
+            return prod(out) * int(arguments["k"] ** 2)
+        case "linear":
+            return int(shape[-1] * out[-1])
+    return 0
+
+
 def padding(arguments: Mapping[str, Any]) -> Any:
     """The padding of a window: an odd kernel keeps the size, an even one is not padded at all.
 

@@ -16,11 +16,11 @@ from compiler.program import Program
 
 
 def specialise(program: Program, chosen: dict[str, dict[str, str]]) -> Program:
-    """`chosen[kind][path]` is the option of a decision that is left (see `genotype.resolve`)."""
-    return replace(program, network=_Specialiser(chosen).region(program.network))
+    """`chosen[kind][path]` is the option of a decision that is left (see `fitting.resolve`)."""
+    return replace(program, network=Specialiser(chosen).region(program.network))
 
 
-class _Specialiser:
+class Specialiser:
     def __init__(self, chosen: dict[str, dict[str, str]]) -> None:
         self.chosen = chosen
         self.done: dict[int, Region] = {}

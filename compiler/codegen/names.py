@@ -21,7 +21,7 @@ from compiler.ir import Choice, Inline, Layer, Region, Select, is_in_place
 IMPORTED = frozenset({"torch", "nn", "F", "Tensor", "self"})
 OWN = frozenset(
     {"kind", "out_shape", "out_channels", "drop_path", "set_drop_path", "auxiliary"}
-    | {"step", "init_hidden", "recurrence", "readout"}
+    | {"step", "init_hidden", "recurrence", "readout", "auxiliary_modules"}
 )
 """Attributes that generated classes have besides those of the file."""
 

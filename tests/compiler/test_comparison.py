@@ -11,7 +11,8 @@ from support import CIFAR, PROGRAMS, RNN, compiled
 from compiler.comparison import compare
 from compiler.compile import compile_space, specialised
 from compiler.derive import RULES, Alphas, derive
-from compiler.genotype import Genotype, resolve
+from compiler.fitting import resolve
+from compiler.genotype import Genotype
 from compiler.ir import Region
 from dsl import load_text
 

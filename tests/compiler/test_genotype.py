@@ -15,8 +15,10 @@ from support import CIFAR, DARTS_V2, PROGRAMS, RNN, compiled, randomise, sources
 import compiler
 from compiler import Genotype
 from compiler.compile import compile_space
-from compiler.genotype import CellGenotype, kept, output_of, resolve
+from compiler.fitting import output_of, resolve
+from compiler.genotype import CellGenotype
 from compiler.ir import Region
+from compiler.program import kept
 from dsl import DartsError, render
 
 

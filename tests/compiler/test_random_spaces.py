@@ -27,13 +27,14 @@ from torch import Tensor, nn
 import compiler
 from compiler.codegen.module import generate
 from compiler.compile import compile_space, execute
-from compiler.count import architectures
-from compiler.genotype import Genotype, kept, resolve
+from compiler.counting.architectures import architectures
+from compiler.fitting import resolve
+from compiler.genotype import Genotype
 from compiler.instantiate import instantiate
 from compiler.interpret import interpret
 from compiler.ir import Region
 from compiler.passes import PIPELINES
-from compiler.program import Program, stacks
+from compiler.program import Program, kept, stacks
 from compiler.specialise import specialise
 from compiler.supernet import Supernet
 from compiler.verify import verify

@@ -35,7 +35,8 @@ def kinds_of(program: Program, region: str = "network") -> list[str]:
 
 COUNTS = """\
 import sys
-from compiler.genotype import Genotype, resolve
+from compiler.fitting import resolve
+from compiler.genotype import Genotype
 from compiler.instantiate import instantiate
 from compiler.lowering import lower
 from compiler.profile import values_of

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from support import CIFAR, PROGRAMS, RNN, compiled
 
 from compiler.compile import compile_space
-from compiler.count import architectures, elementary, ways
-from compiler.genotype import CellGenotype, Genotype, resolve
+from compiler.counting.architectures import architectures, elementary, ways
+from compiler.fitting import resolve
+from compiler.genotype import CellGenotype, Genotype
 from compiler.ir import Region
 from dsl import DartsError
 

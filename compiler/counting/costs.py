@@ -1,0 +1,107 @@
+"""Parameters and multiplications of final models, from what is known of their layers.
+
+Nothing is built and torch is not needed. Layers on chosen edges count also where nothing reads
+them or they read nothing but zeros, as benchmarks count; `pruned_…` are the numbers without those
+(see `compiler.prune`). What stands before the choice of an edge that is not kept has weights, but
+is not computed. The auxiliary head, which is for training alone, is counted apart.
+
+Multiplications (`macs`) are those of convolutions and matrices, for one image; for one word, or one
+step of one stream, where the network runs over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from compiler.builder import Builder
+from compiler.compile import Genes
+from compiler.counting.amounts import amounts, headed
+from compiler.counting.superpose import ends_of
+from compiler.fitting import resolve
+from compiler.genotype import Genotype
+from compiler.instantiate import instantiate
+from compiler.ir import Choice, Region
+from compiler.measure import measure
+from compiler.prune import prune
+from compiler.specialise import Specialiser
+from dsl.load import load
+from dsl.space import Space
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a final model comes to."""
+
+    parameters: int
+    """Trained numbers, the auxiliary head left out."""
+    macs: int
+    """Multiplications of convolutions and matrices, for one image or one word."""
+    auxiliary_parameters: int
+    """Trained numbers of the auxiliary head; 0 where there is none."""
+    pruned_parameters: int
+    pruned_macs: int
+
+    def lines(self) -> Iterator[str]:
+        yield f"parameters  {self.parameters:,}"
+        yield f"MACs        {self.macs:,}"
+        if self.auxiliary_parameters:
+            yield f"auxiliary   {self.auxiliary_parameters:,} parameters more while training"
+        if (self.pruned_parameters, self.pruned_macs) != (self.parameters, self.macs):
+            yield f"pruned      {self.pruned_parameters:,} parameters, {self.pruned_macs:,} MACs"
+
+
+def cost(
+    space: Space | str | Path, genotype: Genes, profile: str | None = None, **overrides: Any
+) -> Cost:
+    """What the final model of a genotype comes to.
+
+    Raises:
+        DartsError: for a fault of the file, the profile, an override or the genotype.
+    """
+    space = space if isinstance(space, Space) else load(space)
+    _, program, _ = measure(space, "final", profile, overrides)
+    genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
+    specialiser = _Specialising(resolve(genotype, program.kinds))
+    program = replace(program, network=specialiser.region(program.network))
+    facts = instantiate(program)
+    whole, left = amounts(facts, specialiser.idle()), amounts(instantiate(prune(program)))
+    auxiliary = headed(facts) - whole.parameters
+    return Cost(whole.parameters, whole.macs, auxiliary, left.parameters, left.macs)
+
+
+class _Specialising(Specialiser):
+    """Also notes what stands before the choices of edges that are not kept."""
+
+    def __init__(self, chosen: dict[str, dict[str, str]]) -> None:
+        super().__init__(chosen)
+        self.before: dict[int, tuple[Region, set[int]]] = {}
+
+    def choice(
+        self, builder: Builder, region: Region, node: Choice, operands: list[int]
+    ) -> int | None:
+        made = super().choice(builder, region, node, operands)
+        if made is None:
+            new = builder.region
+            self.before.setdefault(id(new), (new, set()))[1].update(operands)
+        return made
+
+    def idle(self) -> dict[int, frozenset[int]]:
+        """By the identity of a region, its values that only edges would read that are not kept."""
+        return {key: _idle(region, before) for key, (region, before) in self.before.items()}
+
+
+def _idle(region: Region, before: set[int]) -> frozenset[int]:
+    readers: dict[int, set[int]] = {}
+    idle: set[int] = set()
+    ends = ends_of(region)
+    for number, node in reversed(list(region.nodes())):
+        read = readers.get(number, set())
+        is_before = number in before or bool(read)
+        if node.bound is None and number not in ends and is_before and read <= idle:
+            idle.add(number)
+        for operand in node.operands:
+            readers.setdefault(operand, set()).add(number)
+    return frozenset(idle)

@@ -1,0 +1,185 @@
+"""Genotypes against a space: which option every decision has that is left.
+
+A genotype in the tuple form numbers values, and one that was a string numbers nodes too; here the
+space says what they mean.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+from compiler.arch_string import UNNAMED
+from compiler.genotype import CellGenotype, Genotype, number_of
+from compiler.ir import Decision, Join, Region
+from compiler.program import kept
+from dsl.diagnostics import did_you_mean, fault
+
+
+class _MisfitError(Exception):
+    """Why a genotype is not one of a space."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+def resolve(genotype: Genotype, kinds: list[Region]) -> dict[str, dict[str, str]]:
+    """For every kind, the option chosen for every decision that is left.
+
+    Raises:
+        DartsError: when the genotype is not one of this space.
+    """
+    called = f"the genotype `{genotype.name}`" if genotype.name else "this genotype"
+    try:
+        return _resolved(genotype, {kind.name: kind for kind in kinds})
+    except _MisfitError as misfit:
+        message = f"{called} does not fit the space: {misfit}"
+        raise fault("E0802", message, None, misfit.help) from None
+
+
+def _resolved(genotype: Genotype, known: dict[str, Region]) -> dict[str, dict[str, str]]:
+    cells = dict(genotype.cells)
+    if UNNAMED in cells:
+        cells = _of_string(cells[UNNAMED], known)
+    for name in cells:
+        if name not in known:
+            raise _MisfitError(f"the space has no cell `{name}`", did_you_mean(name, known))
+    chosen = {}
+    for name, kind in known.items():
+        if name not in cells:
+            raise _MisfitError(f"the genotype says nothing about cell `{name}`")
+        cell = cells[name]
+        _check_sources(cell, kind)
+        chosen[name] = _named(cell, kind)
+        _check(chosen[name], kind)
+        _check_output(cell, kind)
+    return chosen
+
+
+def _of_string(cell: CellGenotype, known: dict[str, Region]) -> dict[str, CellGenotype]:
+    """The decisions of a string under the names that the only cell of a space has for them."""
+    if len(known) != 1:
+        message = f"it is a string and names no cell, the space decides {len(known)}"
+        raise _MisfitError(message, "YAML, or the tuple form")
+    ((name, kind),) = known.items()
+    nodes = list(kept(kind))
+    if len(nodes) != len(cell.sources) - 1:
+        raise _MisfitError(f"`{name}` has {len(nodes)} nodes, the string {len(cell.sources) - 1}")
+    inputs = [value for value in kind.sources if value not in nodes]
+    if len(inputs) != 1:
+        message = f"a string is of a cell with one input, edges of `{name}` leave {len(inputs)}"
+        raise _MisfitError(message, "YAML, or the tuple form")
+    values = dict(zip(cell.sources, [*inputs, *nodes], strict=True))
+    ends = [(*path.split(" from "), option) for path, option in cell.decisions]
+    decisions = tuple(
+        (f"{values[node]} from {values[source]}", option) for node, source, option in ends
+    )
+    return {name: CellGenotype(decisions)}
+
+
+def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
+    """Decisions by path; numbered sources are told apart by the edges each node keeps."""
+    named: dict[str, str] = {}
+    for path, option in cell.decisions:
+        if number_of(path) is None and path in named:
+            raise _MisfitError(f"`{path}` of `{kind.name}` is there twice")
+        if number_of(path) is None:
+            named[path] = option
+    numbered = [
+        (n, option) for path, option in cell.decisions if (n := number_of(path)) is not None
+    ]
+    wanted = sum(kept(kind).values())
+    if numbered and len(cell.decisions) != wanted:
+        raise _MisfitError(
+            f"`{kind.name}` keeps {wanted} edges, the genotype names {len(cell.decisions)}"
+        )
+    nodes = {d.path: d.node or d.path for d in kind.decisions}
+    taken = Counter(nodes.get(path) for path in named)
+    rest = iter(numbered)
+    for node, count in kept(kind).items():
+        for number, option in islice(rest, max(0, count - taken[node])):
+            named[_edge_of(number, node, cell, kind, named)] = option
+    return named
+
+
+def _edge_of(
+    number: int, node: str, cell: CellGenotype, kind: Region, named: dict[str, str]
+) -> str:
+    """The path of the first edge into `node` from value `number` that is not named yet."""
+    values = _values(cell, kind)
+    source = values[number] if 0 <= number < len(values) else None
+    edges = [d for d in kind.decisions if d.source is not None and (d.node or d.path) == node]
+    paths = [d.path for d in edges if d.source == source]
+    if not paths:
+        sources = dict.fromkeys(d.source for d in edges if d.source in values)
+        known = ", ".join(f"{values.index(s)} (`{s}`)" for s in sources if s is not None)
+        raise _MisfitError(
+            f"`{node}` of `{kind.name}` has no edge from value {number}",
+            f"its edges leave {known}" if known else f"in place of the number, `'{node}'`",
+        )
+    left = [path for path in paths if path not in named]
+    if not left:
+        raise _MisfitError(
+            f"the edge from value {number} to `{node}` of `{kind.name}` is there twice"
+        )
+    return left[0]
+
+
+def _values(cell: CellGenotype, kind: Region) -> tuple[str, ...]:
+    """The values that numbers mean: in the order of the genotype, if it says one."""
+    return cell.sources or kind.sources
+
+
+def output_of(kind: Region) -> tuple[str, ...]:
+    """The values a kind gives back, by name."""
+    last = kind.output
+    numbers = last.operands if isinstance(last, Join) and last.bound is None else kind.outputs
+    names = [kind.node(number).bound for number in numbers]
+    return tuple(name for name in names if name is not None)
+
+
+def _check_sources(cell: CellGenotype, kind: Region) -> None:
+    """What a genotype says of the sources, if anything, must be the cell's."""
+    if cell.sources and sorted(cell.sources) != sorted(kind.sources):
+        own = ", ".join(f"`{name}`" for name in kind.sources)
+        raise _MisfitError(f"edges of `{kind.name}` leave {own}, the genotype says otherwise")
+
+
+def _check_output(cell: CellGenotype, kind: Region) -> None:
+    """What a genotype says of the output, if anything, must be what the cell gives back."""
+    values = _values(cell, kind)
+    numbers = [number_of(name) for name in cell.output]
+    names = [
+        name if number is None or not 0 <= number < len(values) else values[number]
+        for name, number in zip(cell.output, numbers, strict=True)
+    ]
+    if names and sorted(names) != sorted(output_of(kind)):
+        given = ", ".join(f"`{name}`" for name in output_of(kind))
+        raise _MisfitError(f"`{kind.name}` gives back {given}, the genotype says otherwise")
+
+
+def _check(chosen: dict[str, str], kind: Region) -> None:
+    decisions: dict[str, Decision] = {d.path: d for d in kind.decisions}
+    for path, option in chosen.items():
+        if path not in decisions:
+            raise _MisfitError(f"`{kind.name}` decides no `{path}`", did_you_mean(path, decisions))
+        _check_option(option, decisions[path], kind)
+    found = Counter(decisions[path].node or path for path in chosen)
+    for node, count in kept(kind).items():
+        if found[node] != count:
+            raise _MisfitError(
+                f"`{node}` of `{kind.name}` keeps {count}, the genotype names {found[node]}"
+            )
+
+
+def _check_option(option: str, decision: Decision, kind: Region) -> None:
+    one_of = "one of " + ", ".join(f"`{label}`" for label in decision.selectable)
+    place = f"`{decision.path}` of `{kind.name}`"
+    if not option:
+        raise _MisfitError(f"{place} has no option", one_of)
+    if option not in [label for label, _ in decision.options]:
+        help = did_you_mean(option, decision.selectable) or one_of
+        raise _MisfitError(f"{place} has no option `{option}`", help)
+    if option not in decision.selectable:
+        raise _MisfitError(f"`{option}` is a sink of {place}, so it cannot be selected", one_of)
