@@ -3,37 +3,52 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from compiler.notebook import show_spaces
+
 if TYPE_CHECKING:
     from compiler.building import build
     from compiler.compile import compile_space, emit
+    from compiler.counting.costs import Cost, cost
+    from compiler.counting.extremes import cost_range
     from compiler.derive import Derivation
     from compiler.genotype import Genotype
+    from compiler.pictures import draw
     from compiler.profile import data_overrides, settings, word_overrides
     from compiler.supernet import Supernet
 
 _HOMES = {
+    "Cost": "compiler.counting.costs",
     "Derivation": "compiler.derive",
     "Genotype": "compiler.genotype",
     "Supernet": "compiler.supernet",
     "build": "compiler.building",
     "compile_space": "compiler.compile",
+    "cost": "compiler.counting.costs",
+    "cost_range": "compiler.counting.extremes",
     "data_overrides": "compiler.profile",
+    "draw": "compiler.pictures",
     "emit": "compiler.compile",
     "settings": "compiler.profile",
     "word_overrides": "compiler.profile",
 }
 
 __all__ = [
+    "Cost",
     "Derivation",
     "Genotype",
     "Supernet",
     "build",
     "compile_space",
+    "cost",
+    "cost_range",
     "data_overrides",
+    "draw",
     "emit",
     "settings",
     "word_overrides",
 ]
+
+show_spaces()
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from compiler.derive import Derivation, derive
 from compiler.genotype import Genotype
+from compiler.pictures import of_kinds, together
 from compiler.program import Program, stacks
 
 ALPHA_SCALE = 1e-3
@@ -80,6 +81,11 @@ class Supernet(nn.Module):
 
     def genotype(self) -> Genotype:
         return self.derive().genotype
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows: the cells as they would be derived now."""
+        kinds = self.program.kinds
+        return together(of_kinds(kinds, self.genotype())) if kinds else None
 
     def _alphas_of(self, kind: str) -> list[nn.Parameter]:
         decisions = next(k for k in self.program.kinds if k.name == kind).decisions

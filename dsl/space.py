@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic
@@ -43,6 +44,9 @@ class Space:
     warnings: tuple[Diagnostic, ...] = ()
     """What is legal in its file and surely not meant, as far as names show it."""
 
+    picture: ClassVar[Callable[[Space], str | None] | None] = None
+    """Draws a space as SVG, where there is something to draw; the compiler sets it."""
+
     @property
     def name(self) -> str:
         return "space" if self.source.path is None else self.source.path.stem
@@ -50,3 +54,8 @@ class Space:
     def scope(self, node: ast.Node) -> Mapping[str, ast.Declaration]:
         """The sets, ops and cells that are visible where `node` stands, by name."""
         return self.scopes[node.span.source]
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows of a space."""
+        draw = Space.picture
+        return None if draw is None else draw(self)
