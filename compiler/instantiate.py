@@ -114,12 +114,6 @@ def _walked(program: Program, length: int) -> Facts:
     )
 
 
-def _advised(error: DartsError) -> DartsError:
-    """Faults of an auxiliary head, which a network can do without."""
-    help = "`auxiliary_weight = 0` builds no head"
-    return DartsError(tuple(replace(d, help=d.help or help) for d in error.diagnostics))
-
-
 class _Walker(Whereabouts):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
@@ -132,6 +126,8 @@ class _Walker(Whereabouts):
         """For every region being walked, how many layers it has come to."""
         self.at: list[tuple[Instance, int]] = []
         """For every region being walked, what is noted of it, and the number of its node."""
+        self.in_head = 0
+        """How many of the nodes being walked make an auxiliary head."""
         self.walks = 0
         self.is_over = False
         """Whether it has been said that there is too much of it."""
@@ -172,6 +168,7 @@ class _Walker(Whereabouts):
                 continue
             self.frames.append((region, found, node))
             self.at.append((instance, number))
+            self.in_head += number in heads
             try:
                 found[number], more = self.node(region, node, env, operands)
                 self.check_size(node, weights + more)
@@ -180,15 +177,16 @@ class _Walker(Whereabouts):
                     more = 0
                 weights += more * (number not in heads)
             except DartsError as error:
-                self.collector.extend(_advised(error) if number in heads else error)
+                self.collector.extend(self.advised(error))
             except Misfit as misfit:
                 found_fault = self.fault(misfit.code, misfit.message, node.span, misfit.help)
-                self.collector.extend(found_fault)
+                self.collector.extend(self.advised(found_fault))
             else:
                 self.agree(node, env, found[number])
             finally:
                 self.frames.pop()
                 self.at.pop()
+                self.in_head -= number in heads
         if region.states is not None:
             self.give_back(region, found)
         instance.shared = self.sharing.pop()
@@ -197,6 +195,14 @@ class _Walker(Whereabouts):
         instance.output, instance.weights = found[region.outputs[0]], weights
         instance.layers = self.layers.pop()
         return instance
+
+    def advised(self, error: DartsError) -> DartsError:
+        """A fault with the advice that a network can do without its auxiliary head, if it is in
+        one."""
+        if not self.in_head:
+            return error
+        help = "`auxiliary_weight = 0` builds no head"
+        return DartsError(tuple(replace(d, help=d.help or help) for d in error.diagnostics))
 
     def check_walks(self) -> None:
         """Ops of ops that each give others numbers of their own double at every turn."""

@@ -6,6 +6,8 @@ import ast
 import copy
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,17 @@ from support import (
 
 import compiler
 from compiler import Genotype
-from compiler.compile import compile_space
+from compiler.compile import compile_space, execute
 from dsl import DartsError
 
+PC_DARTS = """Genotype(
+    normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1),
+            ('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_3x3', 1)],
+    normal_concat=range(2, 6),
+    reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 2),
+            ('sep_conv_3x3', 0), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2)],
+    reduce_concat=range(2, 6))"""
+"""The cell that Xu et al. (ICLR 2020) found on CIFAR-10."""
 SMALL = {"C": 4, "N": 3, "size": 16, "auxiliary_weight": 0}
 
 
@@ -93,8 +103,9 @@ def test_without_its_head_a_network_gives_logits_while_training() -> None:
     assert net.auxiliary is None
 
 
-def test_the_published_number_of_parameters() -> None:
-    assert weights(compiler.build(CIFAR, genotype=Genotype.parse(DARTS_V2))) == 3_349_342
+@pytest.mark.parametrize(("cell", "parameters"), [(DARTS_V2, 3_349_342), (PC_DARTS, 3_634_678)])
+def test_the_published_number_of_parameters(cell: str, parameters: int) -> None:
+    assert weights(compiler.build(CIFAR, genotype=Genotype.parse(cell))) == parameters
 
 
 def test_drop_path_drops_edges_of_whole_samples_and_only_while_training() -> None:
@@ -107,6 +118,52 @@ def test_drop_path_drops_edges_of_whole_samples_and_only_while_training() -> Non
     assert len({tuple(row.tolist()) for row in dropped}) > 1
     net.eval()
     torch.testing.assert_close(net(x), net(x)[:1].expand(8, -1))
+
+
+def test_drop_path_keeps_the_mean_and_drops_samples_as_a_whole() -> None:
+    source = compile_space(CIFAR, genotype=Genotype.parse(DARTS_V2)).source
+    drop_path = execute(source, "model")["DropPath"](0.3)
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 4, 4, dtype=torch.float64).expand(40_000, -1, -1, -1)
+    dropped = drop_path(x)
+    kept = dropped.flatten(1).abs().sum(1) > 0
+    torch.testing.assert_close(dropped[kept], x[kept] / 0.7)
+    assert abs(kept.double().mean() - 0.7) < 4 * (0.3 * 0.7 / 40_000) ** 0.5
+    torch.testing.assert_close(dropped.mean(0), x[0], atol=0.05, rtol=0)
+    assert drop_path.eval()(x) is x
+
+
+@contextmanager
+def cell_outputs(net: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
+    """What the cells of a network give while it runs, in their order."""
+    outputs: list[torch.Tensor] = []
+    hooks = [
+        cell.register_forward_hook(lambda cell, inputs, out: outputs.append(out.detach()))
+        for cell in net.cells
+    ]
+    yield outputs
+    for hook in hooks:
+        hook.remove()
+
+
+@pytest.mark.parametrize("option", ["sep_conv_3x3", "dil_conv_5x5", "max_pool_3x3", "avg_pool_3x3"])
+def test_drop_path_touches_every_edge_but_identity(option: str) -> None:
+    """With all edges dropped, a cell gives what its identities let through: a strided skip is no
+    identity."""
+    for skipped in (0, 1, 2):
+        edges = ["skip_connect"] * skipped + [option] * (2 - skipped)
+        pairs = [(label, source) for _ in range(4) for source, label in enumerate(edges)]
+        genotype = Genotype.parse(
+            f"Genotype(normal={pairs}, normal_concat=[2, 3, 4, 5], "
+            f"reduce={pairs}, reduce_concat=[2, 3, 4, 5])"
+        )
+        net = compiler.build(CIFAR, genotype=genotype, **SMALL)
+        net.set_drop_path(1 - 1e-12)
+        with cell_outputs(net) as outputs:
+            net(torch.randn(2, 3, 16, 16))
+        normal, *reduced = (bool(out.any()) for out in outputs)
+        assert normal == (skipped > 0)
+        assert reduced == [False, False]
 
 
 # ---- the file ------------------------------------------------------------------------------------

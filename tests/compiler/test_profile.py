@@ -31,7 +31,7 @@ def test_an_overlay_is_laid_over_either(phase: str) -> None:
     assert (demo["C"], demo["N"], demo["epochs"], demo["data"]) == (4, 3, 4, "digits")
     changed = {name for name in plain if plain[name] != demo[name]}
     assert changed <= {
-        "C", "N", "data", "crop", "flip", "epochs", "batch", "auxiliary_weight",
+        "C", "N", "data", "crop", "flip", "cutout", "epochs", "batch", "auxiliary_weight",
     }  # fmt: skip
     assert demo["lr"] == plain["lr"]
 
