@@ -7,6 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from math import inf, isfinite
 from typing import Any
 
+SCHEDULES = ("cosine", "exponential", "constant")
 Value = int | float | bool | str | tuple[int | float | bool | str, ...]
 
 
@@ -36,11 +37,16 @@ class Settings:
     """The runtime's settings with the values a profile gives them."""
 
     data: str = word(
-        "cifar10", "the data set used when the command names none", "cifar10", "digits", "topics"
+        "cifar10",
+        "the data set used when the command names none",
+        *("cifar10", "cifar100", "digits", "topics"),
     )
     subset: int = whole(0, 0, "training images, drawn by the seed, or first words; 0 is all")
+    resized_crop: int = whole(0, 0, "side of random crops of any scale; 0 takes images as they are")
     crop: int = whole(0, 0, "random crops after padding by so many pixels")
     flip: bool = flag(False, "random horizontal flips")
+    jitter: float = number(0.0, 0, "how far brightness, contrast and saturation vary", at_most=1)
+    jitter_hue: float = number(0.0, 0, "how far hues turn, in turns", at_most=0.5)
     cutout: int = whole(0, 0, "the side of the square that cutout blanks; 0 is none")
 
     bptt: int = whole(35, 1, "words through which one step propagates back")
@@ -53,9 +59,10 @@ class Settings:
     evaluation_batch: int = whole(10, 1, "streams in which the validation text is read")
     optimiser: str = word("sgd", "what trains the weights", "sgd", "averaged_sgd")
     patience: int = whole(5, 1, "epochs that `averaged_sgd` looks back before it averages")
-    schedule: str = word("cosine", "the learning rate over the epochs", "cosine", "constant")
+    schedule: str = word("cosine", "the learning rate over the epochs", *SCHEDULES)
     lr: float = number(0.025, 0, "learning rate of the weights in the first epoch")
     lr_end: float = number(0.0, 0, "learning rate at the end of the cosine")
+    lr_decay: float = number(0.97, 0, "factor of `exponential` after each epoch", at_most=1)
     momentum: float = number(0.9, 0, "momentum of the weights' optimiser", at_most=1)
     decay: float = number(3e-4, 0, "weight decay of the weights")
     clip: float = number(5.0, 0, "largest norm of the weights' gradient; 0 clips nothing")
@@ -69,6 +76,8 @@ class Settings:
     alpha_betas: tuple[float, float] = pair((0.5, 0.999), "Adam's two betas for the alphas")
     alpha_decay: float = number(1e-3, 0, "weight decay of the alphas")
 
+    label_smoothing: float = number(0.0, 0, "share of a target spread over classes", at_most=1)
+    precision: str = word("float32", "what training computes in", "float32", "bfloat16")
     drop_path: float = number(0.0, 0, "probability of dropping an edge, in the end", at_most=1)
     auxiliary_weight: float = number(0.0, 0, "weight of the auxiliary loss; 0 builds no head")
 

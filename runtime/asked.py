@@ -24,15 +24,25 @@ TAKES: dict[str, tuple[str, ...]] = {
     "--explain": (),
     "--lsp": (),
     "--search": (*RUNS, "order", "hessian", "passes"),
-    "--train": (*RUNS, "genotype"),
+    "--train": (*RUNS, "genotype", "seeds"),
     "--resume": ("data", "device"),
-    "--emit": (*PROFILES, "genotype"),
+    "--derive": (*PROFILES, "alphas", "epoch", "rule", "out"),
+    "--evaluate": (*PROFILES, "genotype", "weights", "data", "device"),
+    "--export": (*PROFILES, "genotype", "weights", "out"),
+    "--count": (*PROFILES, "genotype"),
+    "--draw": (*PROFILES, "genotype"),
+    "--emit": (*PROFILES, "genotype", "prune"),
     "--dump tree": ("file",),
     "--dump space": ("file",),
     "--dump ir": (*PROFILES, "genotype", "passes"),
     "--dump source": (*PROFILES, "genotype", "passes"),
 }
 """What each job uses beside `--format`, which all do; without a job a file is described."""
+
+OF_RUNS = ("--train", "--derive", "--evaluate", "--export", "--count", "--draw", "--emit")
+"""What can be done with the folder of a run in place of a file."""
+NEED_GENOTYPE = ("--train", "--evaluate", "--export", "--emit")
+"""What is done with a final model alone."""
 
 NAMES = {"settings": "--set"}
 """Options whose parameters have other names."""
@@ -58,11 +68,22 @@ class Asked:
     hessian: str
     epochs: int | None
     seed: int
+    seeds: str | None
     device: str | None
     out: Path | None
     resume: Path | None
     genotype: Path | None
+    derive: bool
+    epoch: int | None
+    rule: str | None
+    alphas: Path | None
+    evaluate: bool
+    weights: str | None
+    export: str | None
+    count: bool
+    draw: Path | None
     emit: Path | None
+    prune: bool
     dump: str | None
     passes: str
     settings: tuple[str, ...]
@@ -80,10 +101,40 @@ class Asked:
             "--search": self.search,
             "--train": self.train,
             "--resume": self.resume is not None,
+            "--derive": self.derive,
+            "--evaluate": self.evaluate,
+            "--export": self.export is not None,
+            "--count": self.count,
+            "--draw": self.draw is not None,
             "--emit": self.emit is not None,
             "--dump": self.dump is not None,
         }
         return [name for name, asked in jobs.items() if asked]
+
+    @property
+    def of_final_model(self) -> bool:
+        """Whether the job is one of `runtime.finals`."""
+        return bool(self.jobs) and self.jobs[0] in OF_RUNS and not self.train
+
+    @property
+    def run(self) -> Path | None:
+        """The folder of a run that stands in the place of the file."""
+        return self.file if self.file is not None and self.file.is_dir() else None
+
+    @property
+    def where(self) -> str:
+        """The device to compute on."""
+        return self.device or "auto"
+
+    @property
+    def several_seeds(self) -> list[int]:
+        """The seeds in `--seeds`."""
+        try:
+            return [int(seed) for seed in (self.seeds or "").split(",")]
+        except ValueError:
+            raise UserError(
+                f"--seeds takes whole numbers, as in 0,1,2, not `{self.seeds}`"
+            ) from None
 
     @property
     def telling(self) -> Telling:
@@ -117,10 +168,43 @@ class Asked:
             raise UserError("--demo is a profile of its own: leave out --profile")
         if "hessian" in self.given and self.order == 1:
             raise UserError("--hessian goes with --order 2")
-        for job in ("--train", "--emit"):
-            if job in self.jobs and self.genotype is None:
-                again = "--train" if self.train else f"--emit {self.emit}"
-                raise UserError(f"{job} needs --genotype: --genotype g.yaml {again}")
+        if self.rule is not None:
+            from compiler.derive import RULES
+
+            if self.rule not in RULES:
+                known = ", ".join(f"`{rule}`" for rule in RULES)
+                raise UserError(f"--rule is one of {known}, not `{self.rule}`")
+        if "seeds" in self.given and "seed" in self.given:
+            raise UserError("--seed and --seeds: one of them")
+        self._check_subject()
+
+    def _check_subject(self) -> None:
+        """Whether the job has what it works on: a run, or a file and what goes with it."""
+        job = next(iter(self.jobs), "")
+        # The name of a space may be that of a shipped one, and a run is one that exists.
+        is_space = self.file is None or self.file.suffix == ".darts"
+        if job in OF_RUNS and not is_space and self.run is None:
+            raise UserError(f"{self.file} is neither a `.darts` file nor the folder of a run")
+        if self.run is not None:
+            if job not in OF_RUNS:
+                known = ", ".join(OF_RUNS)
+                raise UserError(f"{self.run} is a folder; with that of a run go {known}")
+            if job == "--derive":
+                self._check_run_to_derive()
+        elif job in NEED_GENOTYPE and self.genotype is None:
+            value = {"--emit": f" {self.emit}", "--export": f" {self.export}"}.get(job, "")
+            raise UserError(f"{job} needs --genotype: --genotype g.yaml {job}{value}")
+        elif job == "--derive" and self.file is not None:
+            if self.alphas is None:
+                raise UserError("--derive takes the folder of a search, or a file with --alphas")
+            if self.epoch is not None:
+                raise UserError("--epoch goes with the folder of a search")
+
+    def _check_run_to_derive(self) -> None:
+        """A search says itself what was searched, and how."""
+        for name in ("alphas", "profile", "demo", "settings"):
+            if name in self.given:
+                raise UserError(f"a search has its own: leave out {_option(name)}")
 
     def _check_used(self) -> None:
         """Refuses what the job would not use."""

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# What is changed in an image's colours, and the number that leaves it as it is.
+ADJUSTMENTS = (("brightness", 1), ("contrast", 1), ("saturation", 1), ("hue", 0))
+
 
 @dataclass(frozen=True, eq=False)
 class Normalisation:
@@ -35,6 +38,9 @@ class Normalisation:
             torch.stack(means).float().to(device), torch.stack(deviations).float().to(device)
         )
 
+    def on(self, device: torch.device) -> Normalisation:
+        return Normalisation(self.mean.to(device), self.deviation.to(device))
+
     def __call__(self, images: Tensor) -> Tensor:
         """Floats [batch, channels, height, width] from bytes of the same shape."""
         scale = 1 / (255 * self.deviation)
@@ -44,13 +50,20 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crops after padding by `crop` black pixels, horizontal flips, then, on the normalised
-    image, cutout of a square of side `cutout` (DeVries & Taylor 2017). 0 and False do nothing."""
+    """Random crops after padding by `crop` black pixels, horizontal flips, colour jitter, then, on
+    the normalised image, cutout of a square of side `cutout` (DeVries & Taylor 2017).
+
+    `jitter` scales brightness, contrast and saturation by factors uniform in 1 ± `jitter`, `hue`
+    turns the colours by up to that share of a full turn either way; the four in an order drawn for
+    each image. 0 and False do nothing.
+    """
 
     normalise: Normalisation
     crop: int = 0
     flip: bool = False
     cutout: int = 0
+    jitter: float = 0.0
+    hue: float = 0.0
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """A batch of floats from bytes [batch, channels, height, width] of the same shape.
@@ -60,6 +73,8 @@ class Augmentation:
         """
         if self.crop or self.flip:
             images = self._crop_and_flip(images, generator)
+        if self.jitter or self.hue:
+            images = self._jittered(images, generator)
         images = self.normalise(images)
         return self._cut_out(images, generator) if self.cutout else images
 
@@ -76,6 +91,27 @@ class Augmentation:
         # Indices around a slice put the channels last: [batch, height, width, channels].
         picked = padded[which, :, rows[:, :, None], columns[:, None, :]]
         return picked.permute(0, 3, 1, 2)
+
+    def _jittered(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Bytes as they came, each image with colours of its own."""
+        # Takes a second to import, which only those wait for who use it.
+        from torchvision.transforms.v2 import functional as colours
+
+        drawn = torch.rand(
+            2, len(images), len(ADJUSTMENTS), generator=generator, device=images.device
+        )
+        orders = drawn[0].argsort(1).tolist()
+        shifts = (2 * drawn[1] - 1).tolist()
+        changed = []
+        for image, order, shift in zip(images, orders, shifts, strict=True):
+            for which in order:
+                part, centre = ADJUSTMENTS[which]
+                reach = self.jitter if centre else self.hue
+                if reach:
+                    adjust = getattr(colours, f"adjust_{part}")
+                    image = adjust(image, centre + reach * shift[which])
+            changed.append(image)
+        return torch.stack(changed)
 
     def _offsets(self, batch: int, generator: torch.Generator) -> Tensor:
         return _whole(2 * self.crop + 1, batch, generator)

@@ -1,4 +1,4 @@
-"""The training images in two halves, and the batches of each, as functions of the seed."""
+"""Batches of images as functions of the seed: in halves for a search, whole for a training."""
 
 from __future__ import annotations
 
@@ -10,127 +10,198 @@ from torch import Tensor
 
 from dsl.settings import Settings
 from runtime.augment import Augmentation, Normalisation
-from runtime.data import Images
+from runtime.data import ImageSet
 from runtime.errors import UserError
+from runtime.pixels import Pixels, prepared
 from runtime.seeds import generator
 
 Batch = tuple[Tensor, Tensor]  # floats [batch, channels, height, width] and labels [batch]
 
 EVALUATION_BATCH = 256  # evaluation keeps no activations, so this fits where a training batch does
-MEMORY_SHARE = 0.25  # of the device's free memory: the most that data sets may take
+MEMORY_SHARE = 0.1  # of the device's free memory: the most that a part of a data set may take
+SAMPLE = 1000  # images from which files' statistics are taken
 
 
 @dataclass(frozen=True, eq=False)
-class Half:
-    """One half of the training images, gone through again and again, each time in a new order.
+class TrainingImages:
+    """Images gone through again and again, each time in a new order.
 
     Batch `i` is a function of (seed, name, i) alone: a run that goes on from step i needs nothing
-    of what was drawn before. Partial batches are left out.
+    of what was drawn before. A last batch of fewer images is left out unless it is `partial`, and
+    then too if it is a single image, which no norm can train on.
     """
 
     name: str
-    images: Tensor
+    pixels: Pixels
     labels: Tensor
     batch_size: int
     augment: Augmentation
     seed: int
     device: torch.device
+    partial: bool = False
 
     @property
     def batches(self) -> int:
-        """Whole batches in one pass over the half."""
-        return len(self.images) // self.batch_size
+        """Batches in one pass over the images."""
+        whole, rest = divmod(len(self.pixels), self.batch_size)
+        return whole + (self.partial and rest > 1)
 
     def from_step(self, step: int) -> Iterator[Batch]:
         """Batches `step`, `step + 1` and so on, without end, augmented, on the device."""
+        return prepared(self._batches(step), self.pixels.ahead)
+
+    def _batches(self, step: int) -> Iterator[Batch]:
         while True:
             turn, first = divmod(step, self.batches)
             order = torch.randperm(
-                len(self.images), generator=generator(self.seed, "order", self.name, turn)
+                len(self.pixels), generator=generator(self.seed, "order", self.name, turn)
             )
             for i in range(first, self.batches):
-                chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
-                draw = generator(self.seed, "augment", self.name, step, device=self.device)
-                yield self._batch(chosen, draw)
+                yield self._batch(order[i * self.batch_size : (i + 1) * self.batch_size], step)
                 step += 1
 
-    def _batch(self, chosen: Tensor, draw: torch.Generator) -> Batch:
-        images, labels = _take(self.images, self.labels, chosen, self.device)
-        return self.augment(images, draw), labels
+    def _batch(self, chosen: Tensor, step: int) -> Batch:
+        crop = generator(self.seed, "crop", self.name, step)
+        draw = generator(self.seed, "augment", self.name, step, device=self.device)
+        images = self.pixels.read(chosen, crop).to(self.device)
+        return self.augment(images, draw), self.labels[chosen].to(self.device)
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationImages:
     """The images to test on, in batches, normalised and not augmented."""
 
-    images: Tensor
+    pixels: Pixels
     labels: Tensor
     normalise: Normalisation
     device: torch.device
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.pixels)
 
     def __iter__(self) -> Iterator[Batch]:
-        for chosen in torch.arange(len(self.images)).split(EVALUATION_BATCH):
-            images, labels = _take(self.images, self.labels, chosen, self.device)
-            yield self.normalise(images), labels
+        return prepared(self._batches(), self.pixels.ahead)
+
+    def _batches(self) -> Iterator[Batch]:
+        for chosen in torch.arange(len(self.pixels)).split(EVALUATION_BATCH):
+            images = self.pixels.read(chosen).to(self.device)
+            yield self.normalise(images), self.labels[chosen].to(self.device)
 
 
 @dataclass(frozen=True)
-class Parts:
+class Halves:
     """What a search reads: weights train on one half, alphas on the other."""
 
-    train: Half
-    valid: Half
+    train: TrainingImages
+    valid: TrainingImages
     test: EvaluationImages
 
 
-def split(images: Images, settings: Settings, seed: int, device: torch.device) -> Parts:
+@dataclass(frozen=True)
+class Whole:
+    """What a training reads."""
+
+    train: TrainingImages
+    test: EvaluationImages
+
+
+def split(images: ImageSet, settings: Settings, seed: int, device: torch.device) -> Halves:
     """The training images in halves by a seeded shuffle, on the device where they fit there.
 
     Raises:
-        UserError: when there are fewer images than `settings.subset`, or a half is smaller than
-            one batch.
+        UserError: when there are fewer images than `settings.subset`, a half is smaller than one
+            batch, or cutout would blank whole images.
     """
-    available = len(images.train)
-    if settings.subset > available:
-        raise UserError(
-            f"`subset` asks for {settings.subset} training images and `{images.name}` has "
-            f"{available}: lower it, or use 0 for all"
-        )
-    chosen = torch.randperm(available, generator=generator(seed, "split"))
-    chosen = chosen[: settings.subset or available]
+    chosen = _chosen(images, settings, seed)
     half = len(chosen) // 2
     if half < settings.batch:
         raise UserError(
             f"half of {len(chosen)} training images is less than one `batch` of "
             f"{settings.batch}: use a smaller `batch` or more images"
         )
-    normalise = Normalisation.of(images.train[chosen])
-    normalise = Normalisation(normalise.mean.to(device), normalise.deviation.to(device))
-    augment = Augmentation(normalise, settings.crop, settings.flip, settings.cutout)
-    resident = _fits(images.train[chosen[:1]].nbytes * len(chosen) + images.test.nbytes, device)
-
-    def part(name: str, rows: Tensor) -> Half:
-        pixels, labels = images.train[rows], images.train_labels[rows]
-        pixels = _place(pixels, device, resident)
-        return Half(name, pixels, labels, settings.batch, augment, seed, device)
-
-    test = EvaluationImages(
-        _place(images.test, device, resident), images.test_labels, normalise, device
+    parts = _Parts(images, settings, seed, device, statistics_of(images, chosen, seed))
+    return Halves(
+        parts.train("train", chosen[:half]), parts.train("valid", chosen[half:]), parts.test()
     )
-    return Parts(part("train", chosen[:half]), part("valid", chosen[half:]), test)
 
 
-def _fits(size: int, device: torch.device) -> bool:
-    return device.type == "cpu" or size < MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
+def whole(images: ImageSet, settings: Settings, seed: int, device: torch.device) -> Whole:
+    """All training images (or the `subset` of them), on the device where they fit there.
+
+    Raises:
+        UserError: when there are fewer images than `settings.subset`, or than two, or cutout would
+            blank whole images.
+    """
+    chosen = _chosen(images, settings, seed)
+    if len(chosen) < 2:
+        raise UserError("a training takes at least two images: use more, or a larger `subset`")
+    parts = _Parts(images, settings, seed, device, statistics_of(images, chosen, seed))
+    return Whole(parts.train("all", chosen, partial=True), parts.test())
 
 
-def _place(images: Tensor, device: torch.device, resident: bool) -> Tensor:
-    return images.to(device) if resident else images
+def evaluation(
+    images: ImageSet, normalise: Normalisation, device: torch.device
+) -> EvaluationImages:
+    """The images to test on, on the device where they fit there."""
+    pixels = images.pixels("test").on(device, MEMORY_SHARE)
+    return EvaluationImages(pixels, images.test_labels, normalise.on(device), device)
 
 
-def _take(images: Tensor, labels: Tensor, chosen: Tensor, device: torch.device) -> Batch:
-    """The chosen images as bytes, and their labels, on the device."""
-    return images[chosen.to(images.device)].to(device), labels[chosen].to(device)
+def statistics_of(images: ImageSet, chosen: Tensor | None = None, seed: int = 0) -> Normalisation:
+    """Those of the training images, or of the chosen ones; of files, from a sample drawn by the
+    seed, cropped in the middle."""
+    pixels = images.pixels("train")
+    if chosen is None:
+        chosen = torch.arange(len(pixels))
+    if pixels.ahead:
+        order = torch.randperm(len(chosen), generator=generator(seed, "statistics"))
+        chosen = chosen[order[:SAMPLE]]
+    return Normalisation.of(pixels.read(chosen))
+
+
+def _chosen(images: ImageSet, settings: Settings, seed: int) -> Tensor:
+    """The numbers of the training images in use, shuffled."""
+    available = len(images.train_labels)
+    if settings.subset > available:
+        raise UserError(
+            f"`subset` asks for {settings.subset} training images and `{images.name}` has "
+            f"{available}: lower it, or use 0 for all"
+        )
+    order = torch.randperm(available, generator=generator(seed, "split"))
+    return order[: settings.subset or available]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """How the parts of a data set are made into batches."""
+
+    images: ImageSet
+    settings: Settings
+    seed: int
+    device: torch.device
+    normalise: Normalisation
+
+    def train(self, name: str, rows: Tensor, partial: bool = False) -> TrainingImages:
+        s = self.settings
+        channels, *sides = self.images.shape
+        side = min(sides)
+        if (s.jitter or s.jitter_hue) and channels not in (1, 3):
+            raise UserError(
+                f"`jitter` changes colours, and images of `{self.images.name}` have {channels} "
+                f"channels: set `jitter` and `jitter_hue` to 0"
+            )
+        if s.cutout >= side:
+            raise UserError(
+                f"`cutout` ({s.cutout}) blanks whole images of `{self.images.name}`, whose shorter "
+                f"side is {side}: make it smaller, or 0"
+            )
+        normalise = self.normalise.on(self.device)
+        augment = Augmentation(normalise, s.crop, s.flip, s.cutout, s.jitter, s.jitter_hue)
+        pixels = self.images.pixels("train").picked(rows).on(self.device, MEMORY_SHARE)
+        labels = self.images.train_labels[rows]
+        return TrainingImages(
+            name, pixels, labels, s.batch, augment, self.seed, self.device, partial
+        )
+
+    def test(self) -> EvaluationImages:
+        return evaluation(self.images, self.normalise, self.device)

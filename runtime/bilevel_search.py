@@ -17,7 +17,6 @@ import dsl
 from dsl.settings import Settings, Value
 from runtime import rundir
 from runtime.bilevel import BilevelStep
-from runtime.data import load
 from runtime.device import choose_device
 from runtime.errors import UserError
 from runtime.guard import stopping, within_memory
@@ -29,7 +28,7 @@ from runtime.request import Request
 from runtime.rundir import Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
 from runtime.state import State, seeded
-from runtime.task import Data, fitted, make_task
+from runtime.task import Data, fitted, loaded, make_task
 from runtime.unrolled import Hessian
 
 
@@ -80,15 +79,15 @@ def search(
     target = choose_device(device)
     program = dsl.load(space)
     settings = compiler.settings(program, profile, **overrides)
-    loaded = load(data or settings.data) if data is None or isinstance(data, str) else data
-    decided = fitted(program, loaded)
+    found = loaded(data, settings)
+    decided = fitted(program, found)
     request = Request(program, profile, overrides, decided, passes, order, hessian, seed)
     with seeded(seed, target), within_memory():
-        run = _Run(request, loaded, target)
-        folder = rundir.create(program.name, out)
-        name = folder.write_space(program)
-        folder.write_settings(request.record(loaded, target.type, name))
-        folder.write_checkpoint(Checkpoint(0, run.state.tensors()))
+        run = _Run(request, found, target)
+        with rundir.begun(program.name, out) as folder:
+            name = folder.write_space(program)
+            folder.write_settings(request.record(found, target.type, name))
+            folder.write_checkpoint(Checkpoint(0, run.state.tensors()))
         return run.finish(folder, 0, progress or Silent())
 
 
@@ -121,11 +120,11 @@ def resume(
         target = choose_device(device or record["device"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{opened.path / rundir.SETTINGS} is damaged: start a new run") from error
-    loaded = load(data or name) if data is None or isinstance(data, str) else data
-    if loaded.facts() != known:
-        raise UserError(f"`{loaded.name}` is not the data set that {opened.path} began with")
+    found = loaded(data or name, request.settings)
+    if found.facts() != known:
+        raise UserError(f"`{found.name}` is not the data set that {opened.path} began with")
     with seeded(request.seed, target), within_memory():
-        run = _Run(request, loaded, target)
+        run = _Run(request, found, target)
         run.state.restore(checkpoint.tensors)
         return run.finish(opened, checkpoint.epoch, progress or Silent())
 
@@ -183,9 +182,9 @@ class _Run:
         try:
             with disk_faults():
                 try:
-                    self.request.emit(genotype, folder.model)
+                    self.request.final(genotype).emit(folder.model)
                 except dsl.DartsError:
-                    self.request.emit(genotype, folder.model, auxiliary_weight=0)
+                    self.request.final(genotype, auxiliary_weight=0).emit(folder.model)
                     progress.note("model.py has no auxiliary head: it does not fit these images")
         except dsl.DartsError as error:
             progress.note(f"no model.py, for the final network cannot be built: {error}")
@@ -200,6 +199,7 @@ class _Run:
         measured = self.task.measure(self.net)
         self._require_finite(measured.values(), epoch)
         derived = self.net.derive()
+        alphas = {name: each.tolist() for name, each in self.net.alphas.items()}
         line = {
             "epoch": epoch,
             "epochs": self.settings.epochs,
@@ -209,6 +209,7 @@ class _Run:
             "seconds": time.monotonic() - begun,
             "skips": sum(n for label, n in derived.genotype.counts().items() if "skip" in label),
             "genotype": str(derived.genotype),
+            "alphas": alphas,
         }
         # The checkpoint comes last: what is newer than it is done again when the run resumes.
         folder.append_metrics(line)

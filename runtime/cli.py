@@ -20,6 +20,7 @@ from runtime.errors import UserError
 if TYPE_CHECKING:
     from runtime.bilevel import Hessian
     from runtime.bilevel_search import SearchResult
+    from runtime.seed_runs import SeedsResult
     from runtime.training import TrainingResult
 
 USERS_FAULT, OUR_FAULT, STOPPED = 1, 2, 130
@@ -65,7 +66,8 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 
 
 @click.command(
-    help="Check a search space, lay it out, search it, or write or train a final model of it."
+    help="Check a search space, lay it out, search it, and derive, count, draw, train, evaluate, "
+    "export or write a final model of it. FILE is a space, or the folder of a run."
 )
 @click.argument("file", type=PATH, required=False)
 @click.option("--check", is_flag=True, help="check the file and say no more")
@@ -75,13 +77,13 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 @click.option("--lsp", is_flag=True, help="serve an editor, over stdin and stdout")
 @click.option("--format", default="text", help="how faults are told: text or json")
 @click.option("--search", is_flag=True, help="search the space")
-@click.option("--train", is_flag=True, help="train the final model of --genotype on a text")
+@click.option("--train", is_flag=True, help="train the final model of --genotype")
 @click.option("--demo", is_flag=True, help="the profile `demo`")
 @click.option("--profile", help="another profile of the file")
 @click.option(
     "--data",
-    help="cifar10, digits, or images:DIR with train/ and test/; for words topics, or text:DIR "
-    "with train.txt, valid.txt and test.txt",
+    help="cifar10, cifar100, digits, or images:DIR with train/ and test/; for words topics, or "
+    "text:DIR with train.txt, valid.txt and test.txt",
 )
 @click.option("--order", type=click.IntRange(1, 2), default=1, help="2 unrolls a step of weights")
 @click.option(
@@ -89,11 +91,22 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 )
 @click.option("--epochs", type=click.IntRange(1), help="epochs to search or train for")
 @click.option("--seed", type=int, default=0, help="decides all random numbers")
+@click.option("--seeds", help="train once for each seed, as in 0,1,2, and give mean and deviation")
 @click.option("--device", help="auto, cpu or cuda")
-@click.option("--out", type=PATH, help="the folder of the run")
+@click.option("--out", type=PATH, help="the folder of the run, or the file to write")
 @click.option("--resume", type=PATH, help="go on with the run in this folder")
-@click.option("--genotype", type=PATH, help="a genotype, YAML or tuple form")
-@click.option("--emit", type=PATH, help="write the final model of --genotype")
+@click.option("--derive", is_flag=True, help="derive from a search, with an audit of every choice")
+@click.option("--epoch", type=click.IntRange(1), help="with --derive, after which epoch")
+@click.option("--rule", help="with --derive, weight, `weight without sinks`, alpha or edge")
+@click.option("--alphas", type=PATH, help="with --derive and a file, a supernet's state dict")
+@click.option("--genotype", type=PATH, help="a genotype: YAML, tuple form, or a string of arrows")
+@click.option("--evaluate", is_flag=True, help="measure trained weights on the test data")
+@click.option("--weights", metavar="PATH", help="a safetensors file; of a run, best or last")
+@click.option("--export", metavar="FORMAT", help="write onnx, torch or safetensors, checked")
+@click.option("--count", is_flag=True, help="parameters and MACs, or of a space their range")
+@click.option("--draw", type=PATH, help="write the cells as .svg, .dot or .mmd")
+@click.option("--emit", type=PATH, help="write the final model as one Python file")
+@click.option("--prune", is_flag=True, help="with --emit, leave out what nothing depends on")
 @click.option("--dump", metavar="STAGE", help="print tree, space, ir, ir:PASS or source")
 @click.option("--passes", default="none", help="which passes the supernet goes through")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="a profile's value")
@@ -126,8 +139,10 @@ def _work(file: Path, asked: Asked) -> None:
         _search(file, asked)
     elif asked.train:
         _train(file, asked)
-    elif asked.emit is not None:
-        _emit(file, asked.emit, asked)
+    elif asked.of_final_model:
+        from runtime import finals
+
+        finals.work(asked)
     elif asked.dump is not None:
         reading.dump(file, asked.dump, asked.genotype, profile, asked.passes, overrides)
     elif asked.fmt:
@@ -152,7 +167,7 @@ def _search(file: Path, asked: Asked) -> None:
             order=asked.order,
             hessian=cast("Hessian", asked.hessian),
             seed=asked.seed,
-            device=asked.device or "auto",
+            device=asked.where,
             profile=asked.laid_over,
             passes=asked.passes,
             progress=Terminal(),
@@ -162,25 +177,30 @@ def _search(file: Path, asked: Asked) -> None:
 
 
 def _train(file: Path, asked: Asked) -> None:
+    from runtime import finals
     from runtime.progress import Terminal
 
-    assert asked.genotype is not None
-    reading.warn(file, asked.telling)
+    if asked.run is None:
+        reading.warn(file, asked.telling)
     import runtime
 
     with _stopping():
-        result = runtime.train(
-            file,
-            asked.genotype,
-            asked.data,
-            asked.out,
-            seed=asked.seed,
-            device=asked.device or "auto",
-            profile=asked.laid_over,
-            progress=Terminal(),
-            **asked.overrides,
-        )
-        _report(result)
+        model = finals.model_of(asked)
+        space = model.space.source.path
+        assert space is not None
+        how: dict[str, Any] = {
+            "data": finals.data_of(asked),
+            "out": asked.out,
+            "device": asked.where,
+            "profile": model.profile,
+            "progress": Terminal(),
+            **model.values,
+        }
+        if asked.seeds is None:
+            _report(runtime.train(space, model.genotype, seed=asked.seed, **how))
+        else:
+            seeds = asked.several_seeds
+            _report(runtime.train_seeds(space, model.genotype, seeds=seeds, **how))
 
 
 def _resume(folder: Path, asked: Asked) -> None:
@@ -207,28 +227,23 @@ def _stopping() -> Iterator[None]:
         raise SystemExit(STOPPED) from None
 
 
-def _report(result: SearchResult | TrainingResult) -> None:
-    from runtime.training import TrainingResult
+def _report(result: SearchResult | TrainingResult | SeedsResult) -> None:
+    """Says what a run came to, and what is in its folder."""
+    from runtime.bilevel_search import SearchResult
+    from runtime.figures import called, figure
+    from runtime.seed_runs import SeedsResult
 
-    files = ["genotype.yaml", "metrics.jsonl", *(["model.py"] if result.model else [])]
-    if isinstance(result, TrainingResult):
-        files += ["model.safetensors", "result.json"]
-        print(
-            f"test perplexity {result.test_perplexity:.2f}, valid {result.valid_perplexity:.2f} "
-            f"after epoch {result.best_epoch}; {result.parameters:,} parameters"
-        )
-    else:
+    files = ["genotype.yaml"]
+    if isinstance(result, SeedsResult):
+        for name, mean in result.means.items():
+            print(f"{called(name)} {figure(name, mean)} ± {figure(name, result.deviations[name])}")
+        files += [f"seed-{seed}" for seed in result.runs] + ["result.json"]
+    elif isinstance(result, SearchResult):
         print(result.genotype)
+        files += ["metrics.jsonl", *(["model.py"] if result.model else [])]
+    else:
+        measured = [f"{called(name)} {figure(name, n)}" for name, n in result.measured.items()]
+        measured += [f"best epoch {result.best_epoch}", f"{result.parameters:,} parameters"]
+        print(", ".join(measured))
+        files += ["metrics.jsonl", "model.py", result.best.name, result.last.name, "result.json"]
     print(f"{result.folder}: {', '.join(files)}")
-
-
-def _emit(file: Path, path: Path, asked: Asked) -> None:
-    import compiler
-    from runtime.rundir import disk_faults
-
-    assert asked.genotype is not None
-    with disk_faults():
-        compiler.emit(
-            file, genotype=asked.genotype, path=path, profile=asked.laid_over, **asked.overrides
-        )
-    print(f"{path}: written")

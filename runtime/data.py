@@ -17,9 +17,12 @@ from torch import Tensor
 
 from dsl.diagnostics import did_you_mean
 from runtime.errors import UserError
+from runtime.image_files import ImageFiles
+from runtime.pixels import InMemory
 from runtime.text import Text, load_text, load_topics
 
-CHOICES = "`cifar10`, `digits`, `topics`, `images:DIR` or `text:DIR`"
+CHOICES = "`cifar10`, `cifar100`, `digits`, `topics`, `images:DIR` or `text:DIR`"
+OF_IMAGES = ("cifar10", "cifar100", "digits", "images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,10 @@ class Images:
         channels, height, width = self.train.shape[1:]
         return channels, height, width
 
+    def pixels(self, part: str) -> InMemory:
+        """The images of part `train` or `test`."""
+        return InMemory(self.train if part == "train" else self.test)
+
     def facts(self) -> dict[str, Any]:
         """By what a run recognises its images."""
         digest = sha256()
@@ -68,53 +75,64 @@ class Images:
         }
 
 
-def load(name: str) -> Images | Text:
-    """The data set called `name`: `cifar10`, `digits`, `topics`, or a folder after `images:` or
-    `text:`.
+ImageSet = Images | ImageFiles
+
+
+def load(name: str, side: int = 0) -> ImageSet | Text:
+    """The data set called `name`: `cifar10`, `cifar100`, `digits`, `topics`, or a folder after
+    `images:` or `text:`.
+
+    With a `side`, the images of a folder may have any size: they are read when they are asked for,
+    each time as another crop, scaled to that side (the setting `resized_crop`).
 
     Raises:
         UserError: when there is no such data set or it cannot be read.
     """
-    if name == "cifar10":
-        return _load_cifar10()
+    kind, _, folder = name.partition(":")
+    if side and kind in OF_IMAGES and kind != "images":
+        raise UserError(
+            f"`resized_crop` is {side}, and crops come from files: use `--data images:DIR`"
+        )
+    if name in ("cifar10", "cifar100"):
+        return _load_cifar(name)
     if name == "digits":
         return _load_digits()
     if name == "topics":
         return load_topics()
-    kind, _, folder = name.partition(":")
     if kind in ("images", "text") and not folder:
         raise UserError(f"`{name}` names no folder: write `{kind}:DIR`")
     if kind == "images":
-        from runtime.folder import load_folder
+        from runtime.folder import load_files, load_folder
 
-        return load_folder(Path(folder))
+        return load_files(Path(folder), side) if side else load_folder(Path(folder))
     if kind == "text":
         return load_text(Path(folder))
-    near = did_you_mean(kind, ["cifar10", "digits", "images", "text", "topics"])
+    near = did_you_mean(kind, [*OF_IMAGES, "text", "topics"])
     raise UserError(f"there is no data set `{name}`: {near or f'the choices are {CHOICES}'}")
 
 
-def _load_cifar10() -> Images:
-    """CIFAR-10 (Krizhevsky 2009), from the root folder or else downloaded into it."""
-    from torchvision.datasets import CIFAR10
+def _load_cifar(name: str) -> Images:
+    """CIFAR-10 or CIFAR-100 (Krizhevsky 2009), from the root folder or else downloaded into it."""
+    from torchvision.datasets import CIFAR10, CIFAR100
 
+    kind, called = (CIFAR10, "CIFAR-10") if name == "cifar10" else (CIFAR100, "CIFAR-100")
     root = Path(os.environ.get("DARTSC_DATA") or Path.home() / ".cache" / "dartsc")
     try:
         try:
-            train = CIFAR10(str(root), train=True)
+            train = kind(str(root), train=True)
         except RuntimeError:  # not there, or not whole
             root.mkdir(parents=True, exist_ok=True)
             with _connection_timeout(20):
-                train = CIFAR10(str(root), train=True, download=True)
-        test = CIFAR10(str(root), train=False)
+                train = kind(str(root), train=True, download=True)
+        test = kind(str(root), train=False)
     except (OSError, RuntimeError, EOFError) as error:
         raise UserError(
-            f"CIFAR-10 is not in {root} and cannot be downloaded ({_one_line(error)}): use "
-            f"`--data images:DIR` or `--data digits`, or put `cifar-10-python.tar.gz` into that "
+            f"{called} is not in {root} and cannot be downloaded ({_one_line(error)}): use "
+            f"`--data images:DIR` or `--data digits`, or put `{kind.filename}` into that "
             f"folder (DARTSC_DATA names another)"
         ) from error
     return Images(
-        "cifar10",
+        name,
         torch.from_numpy(train.data).permute(0, 3, 1, 2).contiguous(),
         torch.tensor(train.targets),
         torch.from_numpy(test.data).permute(0, 3, 1, 2).contiguous(),

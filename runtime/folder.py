@@ -14,6 +14,7 @@ from torch import Tensor
 
 from runtime.data import Images
 from runtime.errors import UserError
+from runtime.image_files import ImageFiles, opened
 
 LAYOUT = "`train/<class>/` and `test/<class>/` hold the images"
 GREY_MODES = ("1", "L")
@@ -42,6 +43,27 @@ def load_folder(folder: Path) -> Images:
         images[:split],
         torch.tensor(train_labels),
         images[split:],
+        torch.tensor(test_labels),
+        classes,
+    )
+
+
+def load_files(folder: Path, side: int) -> ImageFiles:
+    """Every image below `folder`, left in its file; see `load_folder`, and `ImageFiles` for `side`.
+
+    Raises:
+        UserError: when a part, a class or every image of a class is missing.
+    """
+    train_folder, test_folder = _parts(folder)
+    classes = tuple(_class_names(train_folder))
+    train, train_labels = _files(train_folder, classes)
+    test, test_labels = _files(test_folder, classes)
+    return ImageFiles(
+        f"images:{folder.resolve()}",
+        side,
+        tuple(train),
+        torch.tensor(train_labels),
+        tuple(test),
         torch.tensor(test_labels),
         classes,
     )
@@ -77,6 +99,12 @@ def _files(part: Path, classes: Sequence[str]) -> tuple[list[Path], list[int]]:
                 f"{part / name} is a class that `train/` does not have: "
                 f"add images of it to train on, or remove it"
             )
+    lacking = [name for name in classes if name not in here]
+    if lacking:
+        raise UserError(
+            f"{part} has no folder `{lacking[0]}`, which is a class in `train/`: add images of it "
+            f"to both, or remove it from both"
+        )
     suffixes = _suffixes()
     files: list[Path] = []
     labels: list[int] = []
@@ -114,7 +142,7 @@ def _decode_all(files: Sequence[Path]) -> list[np.ndarray]:
         if pixels.shape[:2] != (height, width):
             raise UserError(
                 f"{path} is {pixels.shape[1]}×{pixels.shape[0]} pixels where {files[0]} is "
-                f"{width}×{height}: bring all images to one size"
+                f"{width}×{height}: bring all to one size, or `--set resized_crop={height}`"
             )
         return pixels
 
@@ -124,11 +152,8 @@ def _decode_all(files: Sequence[Path]) -> list[np.ndarray]:
 
 
 def _decode(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read {path} as an image: repair or remove it") from error
+    with opened(path) as image:
+        return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
 
 
 def _stack(decoded: list[np.ndarray]) -> Tensor:

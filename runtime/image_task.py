@@ -10,7 +10,7 @@ from torch import nn
 from dsl.settings import Settings
 from runtime.batches import split
 from runtime.bilevel import BilevelStep, StepLosses, classification
-from runtime.data import Images
+from runtime.data import ImageSet
 from runtime.measure import evaluate
 
 
@@ -19,7 +19,9 @@ class ImageTask:
 
     loss = staticmethod(classification)
 
-    def __init__(self, images: Images, settings: Settings, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, images: ImageSet, settings: Settings, seed: int, device: torch.device
+    ) -> None:
         self.parts = split(images, settings, seed, device)
         self.steps = self.parts.train.batches
 
@@ -33,6 +35,5 @@ class ImageTask:
             yield step(*next(batches))
 
     def measure(self, net: nn.Module) -> dict[str, float]:
-        """Loss and accuracy (0 to 1) on the images to test on, in evaluation mode."""
-        loss, accuracy = evaluate(net, self.parts.test)
-        return {"test_loss": loss, "test_accuracy": accuracy}
+        """Loss and accuracies (0 to 1) on the images to test on, in evaluation mode."""
+        return {f"test_{name}": n for name, n in evaluate(net, self.parts.test).items()}

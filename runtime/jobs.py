@@ -1,25 +1,32 @@
-"""Going on with a run, whichever job it does."""
+"""What can be done with a run, whichever job it does: going on, and its final model."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from runtime import bilevel_search, rundir, training
+import compiler
+from dsl.settings import Value
+from runtime import bilevel_search, rundir, seed_runs, training
 from runtime.bilevel_search import SearchResult
-from runtime.data import Images
+from runtime.errors import UserError
+from runtime.final_model import FinalModel
 from runtime.progress import Reporter
-from runtime.text import Text
+from runtime.request import Request
+from runtime.rundir import BEST, LAST, SETTINGS, RunFolder
+from runtime.seed_runs import SeedsResult
+from runtime.task import Data
 from runtime.training import TrainingResult
-from runtime.training_request import JOB
+from runtime.training_request import JOB, TrainingRequest
 
 
 def resume(
     folder: str | Path,
     *,
-    data: str | Images | Text | None = None,
+    data: str | Data | None = None,
     device: str | None = None,
     progress: Reporter | None = None,
-) -> SearchResult | TrainingResult:
+) -> SearchResult | TrainingResult | SeedsResult:
     """Goes on with a search or a training from its last finished epoch, as if it had never stopped.
 
     On a CPU the result is that of a run without interruption, bit for bit.
@@ -33,7 +40,66 @@ def resume(
         UserError: when the folder is no run's or is damaged, or the data set is another one; and
             as `search` and `train` do, like Interrupted.
     """
-    record = rundir.open_folder(folder).read_settings()
-    if record.get("job") == JOB:
+    job = rundir.open_folder(folder).read_settings().get("job")
+    if job == seed_runs.JOB:
+        return seed_runs.resume_seeds(folder, data=data, device=device, progress=progress)
+    if job == JOB:
         return training.resume_training(folder, data=data, device=device, progress=progress)
     return bilevel_search.resume(folder, data=data, device=device, progress=progress)
+
+
+def model_of_run(
+    folder: str | Path,
+    genotype: compiler.Genotype | None = None,
+    profile: str | None = None,
+    **overrides: Value,
+) -> FinalModel:
+    """The final model of a run: the one that it trains, or that a search has come to so far.
+
+    It has the sizes of the run's data. `genotype` and `profile` take the place of the run's own,
+    `overrides` that of single values.
+
+    Raises:
+        UserError: when the folder is no run's, is damaged, or has no genotype yet.
+        dsl.DartsError: when the run's space or an override is at fault.
+    """
+    opened = rundir.open_folder(folder)
+    record = opened.read_settings()
+    if record.get("job") == seed_runs.JOB:
+        one = next(iter(sorted(opened.path.glob("seed-*"))), opened.path / "seed-0")
+        raise UserError(f"{opened.path} holds several runs: name one, as {one}")
+    model = _of_record(record, opened, genotype)
+    values: dict[str, Any] = {**model.values, **overrides}
+    return FinalModel(model.space, model.genotype, profile or model.profile, values)
+
+
+def _of_record(
+    record: dict[str, Any], opened: RunFolder, genotype: compiler.Genotype | None
+) -> FinalModel:
+    try:
+        if record["job"] == JOB:
+            model = TrainingRequest.of_record(record, opened).model
+            return model if genotype is None else model.of(genotype)
+        request = Request.of_record(record, opened.path)
+        if genotype is None:
+            if not opened.genotype.is_file():
+                raise UserError(f"{opened.path} has no genotype yet: its first epoch is not over")
+            genotype = compiler.Genotype.load(opened.genotype)
+        return request.final(genotype)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{opened.path / SETTINGS} is damaged: start a new run") from error
+
+
+def weights_of(folder: str | Path, which: str | None = None) -> Path:
+    """The weights of a training: `best`, `last`, or the ones that its result is about.
+
+    Raises:
+        UserError: when the folder is no training's.
+    """
+    opened = rundir.open_folder(folder)
+    record = opened.read_settings()
+    if record.get("job") != JOB:
+        raise UserError(f"{opened.path} is no training, so it has no weights: give `--weights`")
+    words = "words" in (record.get("facts") or {})
+    chosen = which or ("best" if words else "last")
+    return opened.path / {"best": BEST, "last": LAST}[chosen]

@@ -57,15 +57,23 @@ class Mean:
 
 
 @torch.no_grad()
-def evaluate(net: nn.Module, images: EvaluationImages) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0 to 1) in evaluation mode; the mode is put back."""
+def evaluate(net: nn.Module, images: EvaluationImages) -> dict[str, float]:
+    """Mean `loss` (cross-entropy), `accuracy` and `top5` in evaluation mode; the mode is put back.
+
+    The last is the share of images whose class is among the five that the network rates highest.
+    Both shares are from 0 to 1.
+    """
     was_training = net.training
     net.eval()
     sums: Tensor | int = 0
     for batch, labels in images:
         logits = net(batch)
         loss = F.cross_entropy(logits, labels, reduction="sum")
-        sums = sums + torch.stack([loss, (logits.argmax(1) == labels).sum()])
+        highest = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+        sums = sums + torch.stack([loss.double(), highest[:, 0].sum(), highest.sum()])
     net.train(was_training)
-    loss, correct = cast(Tensor, sums).tolist()
-    return loss / len(images), correct / len(images)
+    totals = cast(Tensor, sums).tolist()
+    return {
+        name: total / len(images)
+        for name, total in zip(("loss", "accuracy", "top5"), totals, strict=True)
+    }

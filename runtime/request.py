@@ -12,6 +12,7 @@ import compiler
 import dsl
 from dsl.settings import Settings
 from dsl.space import Space
+from runtime.final_model import FinalModel
 from runtime.task import Data
 from runtime.unrolled import Hessian
 from runtime.version import version
@@ -40,8 +41,8 @@ class Request:
         net = compiler.build(self.space, profile=self.profile, passes=self.passes, **self._all)
         return cast(compiler.Supernet, net)
 
-    def emit(self, genotype: compiler.Genotype, path: Path, **values: Any) -> None:
-        """Writes the final model, by the final profile and, where the run had one, its overlay.
+    def final(self, genotype: compiler.Genotype, **values: Any) -> FinalModel:
+        """The final model, by the final profile and, where the run had one, its overlay.
 
         What was overridden for the search is not the final network's (a width, say), unless the
         final profile leaves it open: a number of nodes must be the same in both. `values` come
@@ -55,8 +56,7 @@ class Request:
         network = self.space.network
         parameters = {p.name for p in network.parameters} if network is not None else set()
         kept = {n: v for n, v in self.overrides.items() if n in parameters - stated}
-        values = {**kept, **self.fitted, **values}
-        compiler.emit(self.space, genotype=genotype, path=path, profile=profile, **values)
+        return FinalModel(self.space, genotype, profile, {**kept, **self.fitted, **values})
 
     @property
     def _all(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     cifar_cell.darts          the space, and beside it the files of the user's that it imports
     settings.json             what the run was asked for, resolved
-    metrics.jsonl             one line for each finished epoch
+    metrics.jsonl             one line for each finished epoch, of a search with its alphas
     checkpoint.json           the last finished epoch, and the name of its tensors' file
     checkpoint-000012.safetensors
     genotype.yaml             the architecture after the last finished epoch, with its audit
@@ -10,8 +10,9 @@
 
 Where a final model is trained, `genotype.yaml` and `model.py` are there from the start, and with
 
-    model.safetensors         the weights with the least validation loss so far
-    result.json               what they are worth on the test text, once the training is over
+    best.safetensors          the weights after the best epoch so far
+    last.safetensors          those after the last epoch
+    result.json               what they are worth, once the training is over
 
 Every file is whole at any moment, for it is written beside its place and then moved there; the
 metrics, which grow line by line, are cut back to the checkpoint when a run resumes.
@@ -22,6 +23,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,14 +34,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from compiler.files import write_text
+from compiler.files import share, write_text
 from dsl import files
 from dsl.space import Space
 from runtime.errors import UserError
 
 FORMAT = 1  # of every JSON file; another number is another program's folder
 SETTINGS, METRICS, CHECKPOINT = "settings.json", "metrics.jsonl", "checkpoint.json"
-WEIGHTS, RESULT = "model.safetensors", "result.json"
+BEST, LAST, RESULT = "best.safetensors", "last.safetensors", "result.json"
 _TENSORS = re.compile(r"checkpoint-\d{6}\.safetensors")
 
 
@@ -66,10 +68,6 @@ class RunFolder:
         return self.path / "model.py"
 
     @property
-    def weights(self) -> Path:
-        return self.path / WEIGHTS
-
-    @property
     def result(self) -> Path | None:
         """Where the result of a run is that has nothing left to do; None where there is more."""
         if not (self.path / CHECKPOINT).is_file():
@@ -90,16 +88,19 @@ class RunFolder:
     def write_result(self, result: Mapping[str, Any]) -> None:
         self._write_json(RESULT, result)
 
-    def write_weights(self, tensors: dict[str, Tensor]) -> None:
-        """Tensors on the host by their names in the state dict, none of them sharing memory."""
+    def write_weights(
+        self, name: str, tensors: dict[str, Tensor], about: dict[str, str] | None = None
+    ) -> None:
+        """Tensors on the host by their names in the state dict, none of them sharing memory, and
+        what one must know to use them."""
         with disk_faults():
-            _save_tensors(tensors, self.weights)
+            _save_tensors(tensors, self.path / name, about)
 
-    def read_weights(self) -> dict[str, Tensor]:
+    def read_weights(self, name: str) -> dict[str, Tensor]:
         try:
-            return load_file(self.weights)
+            return load_file(self.path / name)
         except (OSError, SafetensorError) as error:
-            raise self._damaged(WEIGHTS) from error
+            raise self._damaged(name) from error
 
     def write_space(self, space: Space) -> str:
         """Copies the program's files but shipped ones that it imports; returns the space's name.
@@ -126,6 +127,19 @@ class RunFolder:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines so far, of a run that may be going on: one that is torn is left out."""
+        path = self.path / METRICS
+        lines = []
+        try:
+            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+                lines.append(json.loads(line))
+        except OSError as error:
+            raise self._damaged(METRICS) from error
+        except ValueError:
+            pass  # the last one is being written, or a run was cut off there
+        return lines
 
     def metrics_until(self, epoch: int) -> list[dict[str, Any]]:
         """The lines of the first `epoch` epochs; later ones, whole or torn, leave the file."""
@@ -200,6 +214,20 @@ def create(name: str, out: str | Path | None = None) -> RunFolder:
         return RunFolder(path)
 
 
+@contextmanager
+def begun(name: str, out: str | Path | None = None) -> Iterator[RunFolder]:
+    """A new folder, as `create` makes it, to write all that a run can be resumed from.
+
+    It is gone again where that fails within.
+    """
+    folder = create(name, out)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+
+
 def open_folder(path: str | Path) -> RunFolder:
     """The folder of a run that exists.
 
@@ -222,10 +250,13 @@ def _next_folder(parent: Path, name: str) -> Path:
             number += 1
 
 
-def _save_tensors(tensors: dict[str, Tensor], place: Path) -> None:
+def _save_tensors(
+    tensors: dict[str, Tensor], place: Path, about: dict[str, str] | None = None
+) -> None:
     temporary = place.with_name(f".{place.name}.partial")
     try:
-        save_file(tensors, temporary)
+        save_file(tensors, temporary, about)
+        share(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, place)

@@ -12,13 +12,13 @@ import compiler
 from dsl.settings import Settings
 from dsl.space import Space
 from runtime.bilevel import BilevelStep, StepLosses
-from runtime.data import Images
+from runtime.data import ImageSet, load
 from runtime.image_task import ImageTask
 from runtime.objective import Loss
 from runtime.text import Text
 from runtime.text_task import TextTask
 
-Data = Images | Text
+Data = ImageSet | Text
 
 
 class Task(Protocol):
@@ -49,6 +49,17 @@ def make_task(data: Data, settings: Settings, seed: int, device: torch.device) -
     if isinstance(data, Text):
         return TextTask(data, settings, seed, device)
     return ImageTask(data, settings, seed, device)
+
+
+def loaded(data: str | Data | None, settings: Settings) -> Data:
+    """The data that are given, or called so; None is what the settings say.
+
+    Raises:
+        UserError: when there is no such data set or it cannot be read.
+    """
+    if data is None or isinstance(data, str):
+        return load(data or settings.data, settings.resized_crop)
+    return data
 
 
 def fitted(space: Space, data: Data) -> dict[str, Any]:

@@ -1,64 +1,61 @@
-"""Training a final recurrent model on a text, in a folder of its own."""
+"""Training a final model, in a folder of its own."""
 
 from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import compiler
 import dsl
 from compiler.profile import values_of
 from dsl.settings import Value
 from runtime import rundir
-from runtime.averaging import Average, stopped_improving
-from runtime.data import Images, load
 from runtime.device import choose_device
 from runtime.errors import UserError
 from runtime.guard import stopping, within_memory
 from runtime.initialise import initialise
-from runtime.language_model import perplexity
-from runtime.language_training import LanguageTraining
 from runtime.measure import Mean
 from runtime.progress import Reporter, Silent
-from runtime.rundir import Checkpoint, RunFolder, disk_faults
+from runtime.rundir import BEST, LAST, Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
-from runtime.state import State, host_copies, seeded, under
-from runtime.streams import columns, word_loss
-from runtime.text import Text
+from runtime.state import State, host_copies, seeded
+from runtime.task import Data, fitted, loaded
 from runtime.training_request import TrainingRequest
+from runtime.training_task import make_training
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training came to: the model after its best epoch, the one of least validation loss.
+    """What a training came to.
 
-    `model` is its file, `weights` the state dict for that file's `Network`, with every name of a
-    tied weight. Perplexities are the exponential of the mean cross-entropy per word; that of the
-    test text is measured in one stream. `history` holds the lines of `metrics.jsonl`, one for each
-    epoch.
+    `model` is the model's file; `best` and `last` are state dicts for that file's `Network`, after
+    the best epoch and after the last one, with every name of a tied weight and without auxiliary
+    heads, which `parameters` leaves out too. `measured` are the figures of `result.json`: on images
+    those of the last epoch, on text those of the best. `history` holds the lines of
+    `metrics.jsonl`, one for each epoch.
     """
 
     folder: Path
     model: Path
-    weights: Path
+    best: Path
+    last: Path
     parameters: int
     best_epoch: int
-    valid_perplexity: float
-    test_loss: float
-    test_perplexity: float
+    measured: Mapping[str, float]
     history: tuple[dict[str, Any], ...]
 
 
 def train(
     space: str | Path,
     genotype: compiler.Genotype | str | Path,
-    data: str | Images | Text | None = None,
+    data: str | Data | None = None,
     out: str | Path | None = None,
     *,
     seed: int = 0,
@@ -72,7 +69,7 @@ def train(
     Args:
         space: the file.
         genotype: a genotype or the file of one.
-        data: a text, or a name that `runtime.data.load` knows; None is what the profile says.
+        data: images, text, or a name that `runtime.data.load` knows; None is the profile's.
         out: a new folder for the run; None is the next `runs/<space>-<number>`.
         seed: decides every random number. On a CPU the same seed gives the same weights, bit for
             bit, with the same number of threads.
@@ -90,26 +87,25 @@ def train(
     settings = values_of(program, "final", profile, overrides).settings
     if not isinstance(genotype, compiler.Genotype):
         genotype = compiler.Genotype.load(genotype)
-    text = _text(data or settings.data)
-    fitted = compiler.word_overrides(program, len(text.words), f"`{text.name}`")
-    request = TrainingRequest(program, genotype, profile, overrides, fitted, seed)
+    found = loaded(data, settings)
+    request = TrainingRequest(program, genotype, profile, overrides, fitted(program, found), seed)
     with seeded(seed, target), within_memory():
-        run = _Run(request, text, target)
+        run = _Run(request, found, target)
         initialise(run.net, settings.init_uniform)
-        folder = rundir.create(program.name, out)
-        name = folder.write_space(program)
-        with disk_faults():
-            genotype.save(folder.genotype)
-            request.emit(folder.model)
-        folder.write_settings(request.record(text, target.type, name))
-        folder.write_checkpoint(Checkpoint(0, run.tensors()))
+        with rundir.begun(program.name, out) as folder:
+            name = folder.write_space(program)
+            with disk_faults():
+                genotype.save(folder.genotype)
+                request.emit(folder.model)
+            folder.write_settings(request.record(found, target.type, name))
+            folder.write_checkpoint(Checkpoint(0, run.tensors()))
         return run.finish(folder, 0, progress or Silent())
 
 
 def resume_training(
     folder: str | Path,
     *,
-    data: str | Images | Text | None = None,
+    data: str | Data | None = None,
     device: str | None = None,
     progress: Reporter | None = None,
 ) -> TrainingResult:
@@ -122,71 +118,49 @@ def resume_training(
     record = opened.read_settings()
     checkpoint = opened.read_checkpoint()
     try:
-        request = TrainingRequest.of_record(record, opened.path, opened.genotype)
-        name, known = record["data"], record["text"]
+        request = TrainingRequest.of_record(record, opened)
+        name, known = record["data"], record["facts"]
         target = choose_device(device or record["device"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{opened.path / rundir.SETTINGS} is damaged: start a new run") from error
-    text = _text(data or name)
-    if text.facts() != known:
-        raise UserError(f"`{text.name}` is not the data set that {opened.path} began with")
+    found = loaded(data or name, request.settings)
+    if found.facts() != known:
+        raise UserError(f"`{found.name}` is not the data set that {opened.path} began with")
     with seeded(request.seed, target), within_memory():
-        run = _Run(request, text, target)
+        run = _Run(request, found, target)
         run.restore(checkpoint.tensors)
         return run.finish(opened, checkpoint.epoch, progress or Silent())
 
 
-def _text(data: str | Images | Text) -> Text:
-    # By its name, so that no images are downloaded for nothing.
-    of_images = isinstance(data, str) and data.partition(":")[0] in ("cifar10", "digits", "images")
-    loaded = load(data) if isinstance(data, str) and not of_images else data
-    if isinstance(loaded, Text):
-        return loaded
-    name = loaded.name if isinstance(loaded, Images) else loaded
-    raise UserError(
-        f"`{name}` is a data set of images, and this version trains final models on text only: "
-        f"use `text:DIR` or `topics`"
-    )
-
-
 class _Run:
-    """A network, its training and its text, and the loop over the epochs."""
+    """A network, its data and the steps through them, and the loop over the epochs."""
 
-    def __init__(self, request: TrainingRequest, text: Text, device: torch.device) -> None:
-        self.settings = s = request.settings
+    def __init__(self, request: TrainingRequest, data: Data, device: torch.device) -> None:
+        self.settings = request.settings
         self.device = device
-        train = columns(text.training(s.subset), s.batch).to(device)
-        self.valid = columns(text.valid, s.evaluation_batch).to(device)
-        self.test = columns(text.test, 1).to(device)
         self.net = request.build().to(device)
-        self.training = LanguageTraining(self.net, train, s, request.seed)
-        self.state = State(self.net, self.training.optimiser, None, device)
+        self.heads = tuple(f"{name}." for name in getattr(self.net, "auxiliary_modules", ()))
+        self.task = make_training(self.net, data, self.settings, request.seed, device)
+        self.state = State(self.net, self.task.optimiser, None, device)
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """All that a checkpoint holds: the state, and the mean of the weights where there is one.
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a checkpoint holds."""
+        return self.state.tensors() | host_copies(self.task.tensors())
 
-        The losses so far, on which the averaging hangs, are in the metrics.
-        """
-        average = self.training.average
-        found = {} if average is None else average.tensors()
-        return self.state.tensors() | host_copies({f"average.{n}": t for n, t in found.items()})
-
-    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+    def restore(self, tensors: dict[str, Tensor]) -> None:
         self.state.restore(tensors)
-        average = under("average.", tensors)
-        if average:
-            self.training.average = Average(self.net)
-            self.training.average.restore(average)
+        self.task.restore(tensors)
 
     def finish(self, folder: RunFolder, done: int, progress: Reporter) -> TrainingResult:
-        """The epochs that are left after `done`, then the best model on the test text."""
+        """The epochs that are left after `done`, then what the training came to."""
         history = folder.metrics_until(done)
         epochs = self.settings.epochs
-        steps = self.training.steps(min(done + 1, epochs))
+        steps = self.task.steps(min(done + 1, epochs))
         progress.started(str(folder.path), epochs, done + 1, steps)
         with stopping(folder, progress):
             for epoch in range(done + 1, epochs + 1):
                 history.append(self._epoch(epoch, history, folder, progress))
+                self.task.finished(history)
                 folder.append_metrics(history[-1])
                 # The checkpoint comes last: what is newer than it is done again on resuming.
                 folder.write_checkpoint(Checkpoint(epoch, self.tensors()))
@@ -196,66 +170,71 @@ class _Run:
     def _epoch(
         self, epoch: int, history: list[dict[str, Any]], folder: RunFolder, progress: Reporter
     ) -> dict[str, Any]:
-        """One epoch, counted from 1: trains, validates, keeps the best, and decides whether the
-        next one averages. Returns its line of the metrics."""
+        """One epoch, counted from 1: trains, measures, and keeps the weights. Returns its line of
+        the metrics."""
         begun = time.monotonic()
         lr = learning_rate(self.settings, epoch - 1)
         trained = self._train(epoch, lr, progress)
-        earlier = [line["valid_loss"] for line in history]
-        average = self.training.average
-        with nullcontext() if average is None else average.in_use():
-            loss = word_loss(self.net, self.valid, self.settings.bptt)
-            validated = self._numbers("valid", loss, epoch)
-            best = loss < min(earlier, default=math.inf)
-            if best:
-                folder.write_weights(host_copies(self.net.state_dict()))
-        if average is None and self._is_to_average([*earlier, loss]):
-            self.training.average = Average(self.net)
+        with self.task.in_use():
+            measured = self.task.measure()
+            self._require_finite(measured.values(), epoch)
+            least = min((self.task.loss(line) for line in history), default=math.inf)
+            best = self.task.loss(measured) < least
+            for name in (LAST, BEST) if best else (LAST,):
+                folder.write_weights(name, self._weights(), self.task.about)
         return {
             "epoch": epoch,
             "epochs": self.settings.epochs,
             "lr": lr,
-            "averaging": average is not None,
             **trained,
-            **validated,
+            **measured,
             "best": best,
             "seconds": time.monotonic() - begun,
         }
 
-    def _is_to_average(self, losses: list[float]) -> bool:
-        s = self.settings
-        return s.optimiser == "averaged_sgd" and stopped_improving(losses, s.patience)
+    def _weights(self) -> dict[str, Tensor]:
+        """The state dict of the network without its auxiliary heads, which only training has."""
+        return host_copies(
+            {n: t for n, t in self.net.state_dict().items() if not n.startswith(self.heads)}
+        )
 
     def _train(self, epoch: int, lr: float, progress: Reporter) -> dict[str, float]:
         mean = Mean(self.device)
-        for step in self.training.epoch(epoch, lr):
+        for step in self.task.epoch(epoch, lr):
             mean.add(step)
-            due = progress.due()
-            progress.step(self._numbers("train", mean.read()["loss"], epoch) if due else None)
-        return self._numbers("train", mean.read()["loss"], epoch)
+            progress.step(self._read(mean, epoch) if progress.due() else None)
+        return self._read(mean, epoch)
 
-    def _numbers(self, part: str, loss: float, epoch: int) -> dict[str, float]:
-        figures = {f"{part}_loss": loss, f"{part}_perplexity": perplexity(loss)}
-        if not all(math.isfinite(figure) for figure in figures.values()):
+    def _read(self, mean: Mean, epoch: int) -> dict[str, float]:
+        figures = {f"train_{name}": value for name, value in mean.read().items()}
+        self._require_finite(figures.values(), epoch)
+        return figures
+
+    def _require_finite(self, figures: Iterable[float], epoch: int) -> None:
+        if not all(math.isfinite(figure) for figure in figures):
             s = self.settings
             raise UserError(
                 f"the loss is no longer a finite number in epoch {epoch}: "
                 f"try a smaller `lr` (now {s.lr:g}) or `clip` ({s.clip:g})"
             )
-        return figures
 
     def _result(self, history: list[dict[str, Any]], folder: RunFolder) -> TrainingResult:
-        best = min(history, key=lambda line: line["valid_loss"])
-        self.net.load_state_dict(folder.read_weights())
-        loss = word_loss(self.net, self.test, self.settings.bptt)
-        measured: dict[str, Any] = {
-            "parameters": sum(p.numel() for p in self.net.parameters()),
-            "best_epoch": best["epoch"],
-            "valid_perplexity": best["valid_perplexity"],
-            **self._numbers("test", loss, best["epoch"]),
-        }
-        folder.write_result(measured)
-        place = folder.path
+        best = min(history, key=self.task.loss)["epoch"]
+        parameters = sum(
+            p.numel() for n, p in self.net.named_parameters() if not n.startswith(self.heads)
+        )
+        # Auxiliary heads keep the weights that they have: nothing is measured with them.
+        kept = self.net.state_dict() | folder.read_weights(BEST)
+        measured = self.task.result(history, kept)
+        self._require_finite(measured.values(), best)
+        folder.write_result({"parameters": parameters, "best_epoch": best, **measured})
         return TrainingResult(
-            place, folder.model, folder.weights, history=tuple(history), **measured
+            folder.path,
+            folder.model,
+            folder.path / BEST,
+            folder.path / LAST,
+            parameters,
+            best,
+            measured,
+            tuple(history),
         )

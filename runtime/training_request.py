@@ -11,11 +11,12 @@ from torch import nn
 
 import compiler
 import dsl
-from compiler.profile import values_of
 from dsl.settings import Settings
 from dsl.space import Space
+from runtime.final_model import FinalModel
 from runtime.request import tuples
-from runtime.text import Text
+from runtime.rundir import RunFolder
+from runtime.task import Data
 from runtime.version import version
 
 JOB = "train"  # what `settings.json` says of such a run
@@ -23,33 +24,31 @@ JOB = "train"  # what `settings.json` says of such a run
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a training was asked for: with its text, all that its numbers depend on."""
+    """What a training was asked for: with its data, all that its numbers depend on."""
 
     space: Space
     genotype: compiler.Genotype
     profile: str | None
     overrides: dict[str, Any]
-    fitted: dict[str, Any]  # the network parameters that the text decides
+    fitted: dict[str, Any]  # the network parameters that the data decide
     seed: int
 
     @property
-    def settings(self) -> Settings:
-        return values_of(self.space, "final", self.profile, self._all).settings
-
-    def build(self) -> nn.Module:
-        return compiler.build(self.space, genotype=self.genotype, profile=self.profile, **self._all)
-
-    def emit(self, path: Path) -> None:
-        """Writes the model whose weights are trained, in the same classes as `build` makes."""
-        compiler.emit(
-            self.space, genotype=self.genotype, path=path, profile=self.profile, **self._all
-        )
+    def model(self) -> FinalModel:
+        values = {**self.overrides, **self.fitted}
+        return FinalModel(self.space, self.genotype, self.profile, values)
 
     @property
-    def _all(self) -> dict[str, Any]:
-        return {**self.overrides, **self.fitted}
+    def settings(self) -> Settings:
+        return self.model.settings
 
-    def record(self, text: Text, device: str, space: str) -> dict[str, Any]:
+    def build(self) -> nn.Module:
+        return self.model.build(auxiliary=self.settings.auxiliary_weight > 0)
+
+    def emit(self, path: Path) -> None:
+        self.model.emit(path)
+
+    def record(self, data: Data, device: str, space: str) -> dict[str, Any]:
         """What `settings.json` says; `space` is the name of the space's copy beside it, and the
         genotype stands in a file of its own."""
         return {
@@ -60,24 +59,24 @@ class TrainingRequest:
             "profile": self.profile,
             "overrides": self.overrides,
             "fitted": self.fitted,
-            "data": text.name,
-            "text": text.facts(),
+            "data": data.name,
+            "facts": data.facts(),
             "seed": self.seed,
             "device": device,
             "settings": asdict(self.settings),
         }
 
     @classmethod
-    def of_record(cls, record: dict[str, Any], folder: Path, genotype: Path) -> TrainingRequest:
-        """The request that `record` was made from, with the space's copy in `folder`.
+    def of_record(cls, record: dict[str, Any], folder: RunFolder) -> TrainingRequest:
+        """The request that `record` was made from, with the space's copy in the folder.
 
         Raises:
             KeyError, TypeError, AttributeError: when it is no such record.
             dsl.DartsError: when the copy or the genotype is no longer what it was.
         """
         return cls(
-            dsl.load(folder / record["space"]),
-            compiler.Genotype.load(genotype),
+            dsl.load(folder.path / record["space"]),
+            compiler.Genotype.load(folder.genotype),
             record["profile"],
             tuples(record["overrides"]),
             tuples(record["fitted"]),

@@ -12,7 +12,7 @@ import pytest
 from compiler import Genotype
 from compiler.compile import compile_space
 from compiler.describe import check
-from compiler.genotype import output_of, resolve
+from compiler.fitting import output_of, resolve
 from dsl import DartsError, load_text
 from dsl.codes import CODES
 from dsl.layout import formatted

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from safetensors.torch import save_file
 
+import compiler
+import runtime
 from runtime import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,11 +23,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [README, *(p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").glob("*.md")))]
 SMALL = {
     "cifar_cell": ["C=2", "N=3", "subset=8", "batch=4"],
+    "imagenet_cell": ["C=2", "N=3", "subset=8", "batch=4"],
     "rnn_cell": ["H=2", "subset=160", "batch=8", "bptt=9", "evaluation_batch=20"],
 }
-
-
-ALL = [f"spaces/{name}.darts" for name in SMALL]
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -40,31 +44,60 @@ def is_run(command: list[str]) -> bool:
 
 def small(command: list[str]) -> list[str]:
     """A run in a small size, with data and a device that every machine has."""
-    others = {"images:DIR": "digits", "text:DIR": "text:text", "cuda": "cpu"}
-    words = [others.get(word, word) for word in command]
-    name = Path(command[0]).stem
-    given = "--data" in command or name == "rnn_cell"
+    name = Path(command[0]).stem.partition("-")[0]
+    given = "--data" in command or name == "rnn_cell" or command[0].startswith("runs/")
     sizes = [word for size in SMALL[name] for word in ("--set", size)]
-    return [*words, *([] if given else ["--data", "digits"]), "--epochs", "1", *sizes]
+    return [
+        *here(command),
+        *([] if given else ["--data", "images:pictures"]),
+        "--epochs",
+        "1",
+        *sizes,
+    ]
+
+
+def here(command: list[str]) -> list[str]:
+    """A command on what the folder of these tests holds."""
+    others = {"images:DIR": "images:pictures", "text:DIR": "text:text", "cuda": "cpu"}
+    others |= {"C=16": "C=2", "N=8": "N=3"}
+    return [others.get(word, word) for word in command]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader has who came this far: a space of his own, data, genotypes, a search and a
+    training."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copy(ROOT / "spaces" / "cifar_cell.darts", folder / "my_space.darts")
+    for part, name in product(("train", "test"), ("cat", "dog")):
+        (folder / "pictures" / part / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / "pictures" / part / name / f"{number}.png")
+    (folder / "text").mkdir()
+    for part in ("train", "valid", "test"):
+        (folder / "text" / f"{part}.txt").write_text("a rose is a rose\n" * 40)
+    small = {"C": 2, "N": 3, "subset": 8, "batch": 4, "epochs": 1}
+    data = f"images:{folder / 'pictures'}"
+    found = runtime.search("spaces/cifar_cell.darts", data, folder / "runs/cifar_cell-1", **small)
+    runtime.train(
+        "spaces/cifar_cell.darts", found.genotype, data, folder / "runs/cifar_cell-2", **small
+    )
+    (folder / "runs" / "rnn_cell-1").mkdir()
+    pairs = "('relu', 0), ('tanh', 1), " + "('sigmoid', 2), " * 6
+    cell = f"Genotype(recurrent=[{pairs}], concat=range(1, 9))"
+    (folder / "runs" / "rnn_cell-1" / "genotype.yaml").write_text(cell)
+    (folder / "cell.txt").write_text("|none~0|+|none~0|skip_connect~1|+|none~0|none~1|none~2|")
+    supernet = compiler.build("spaces/cifar_cell.darts", C=2, N=3)
+    save_file(supernet.state_dict(), folder / "supernet.safetensors")
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a space of one's own, and a genotype where the first run would have left it."""
+def folder(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same for each command alone."""
+    shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "spaces" / "cifar_cell.darts", "my_space.darts")
-    run = tmp_path / "runs" / "cifar_cell-1"
-    run.mkdir(parents=True)
-    pairs = "('skip_connect', 0), ('sep_conv_3x3', 1), " * 4
-    kinds = ", ".join(f"{k}=[{pairs}], {k}_concat=range(2, 6)" for k in ("normal", "reduce"))
-    (run / "genotype.yaml").write_text(f"Genotype({kinds})")
-    run = tmp_path / "runs" / "rnn_cell-1"
-    run.mkdir()
-    pairs = "('relu', 0), ('tanh', 1), " + "('sigmoid', 2), " * 6
-    (run / "genotype.yaml").write_text(f"Genotype(recurrent=[{pairs}], concat=range(1, 9))")
-    (tmp_path / "text").mkdir()
-    for part in ("train", "valid", "test"):
-        (tmp_path / "text" / f"{part}.txt").write_text("a rose is a rose\n" * 40)
     return tmp_path
 
 
@@ -86,16 +119,18 @@ def test_python(folder: Path) -> None:
 
 @pytest.mark.parametrize("command", [c for c in commands() if not is_run(c)], ids=" ".join)
 def test_command(command: list[str], folder: Path) -> None:
-    assert cli.run(command) == 0
+    assert cli.run(here(command)) == 0
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in commands() if c[0] in ALL and is_run(c)], ids=" ".join
+    "command", [c for c in commands() if is_run(c) and c[0] != "--resume"], ids=" ".join
 )
 def test_run(command: list[str], folder: Path) -> None:
     """In a small size; then gone on with."""
+    before = set(folder.glob("runs/*"))
     assert cli.run(small(command)) == 0
-    assert cli.run(["--resume", f"runs/{Path(command[0]).stem}-2"]) == 0
+    (made,) = set(folder.glob("runs/*")) - before
+    assert cli.run(["--resume", str(made)]) == 0
 
 
 def test_options_exist() -> None:

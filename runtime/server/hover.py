@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.count import ways
+from compiler.counting.architectures import ways
 from compiler.describe import counted
 from dsl import ast
 from dsl.diagnostics import DartsError

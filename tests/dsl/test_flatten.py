@@ -8,7 +8,7 @@ import pytest
 from support import PROGRAMS, SPACES
 
 from compiler.compile import specialised
-from compiler.count import architectures
+from compiler.counting.architectures import architectures
 from compiler.dump import dump
 from dsl import Space, load, load_text
 from dsl.flatten import flattened

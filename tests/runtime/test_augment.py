@@ -1,10 +1,11 @@
-"""Crops, flips, cutout and normalisation, against the slow and obvious way of doing each."""
+"""Crops, flips, colours, cutout and normalisation, against the slow and obvious way of each."""
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision.transforms.v2 import functional as colours
 
-from runtime.augment import Augmentation, Normalisation
+from runtime.augment import ADJUSTMENTS, Augmentation, Normalisation
 
 PLAIN = Normalisation(torch.zeros(3), torch.ones(3))
 
@@ -95,3 +96,99 @@ def test_the_generator_alone_decides():
 def test_nothing_asked_for_is_nothing_done():
     pixels = images()
     assert torch.equal(Augmentation(PLAIN)(pixels, draw()), PLAIN(pixels))
+
+
+@pytest.fixture
+def adjusted(monkeypatch):
+    """What is adjusted, image by image: the part and the number. Nothing is changed."""
+    found = {}
+
+    def recorder(part):
+        def adjust(image, number):
+            found.setdefault(image.data_ptr(), []).append((part, number))
+            return image
+
+        return adjust
+
+    for part, _ in ADJUSTMENTS:
+        monkeypatch.setattr(colours, f"adjust_{part}", recorder(part))
+    return found
+
+
+def numbers(adjusted, part):
+    return [number for each in adjusted.values() for name, number in each if name == part]
+
+
+def test_colours_vary_evenly_within_their_bounds(adjusted):
+    Augmentation(PLAIN, jitter=0.4, hue=0.1)(images(batch=2000), draw())
+    assert len(adjusted) == 2000 and all(len(each) == 4 for each in adjusted.values())
+    for part, reach, centre in (*((p, 0.4, 1) for p, _ in ADJUSTMENTS[:3]), ("hue", 0.1, 0)):
+        shares = sorted((n - centre) / reach / 2 + 0.5 for n in numbers(adjusted, part))
+        assert shares[0] >= 0 and shares[-1] <= 1
+        assert len(set(shares)) == 2000  # each image has its own
+        assert max(abs((i + 0.5) / 2000 - share) for i, share in enumerate(shares)) < 0.04
+
+
+def test_the_order_is_drawn_for_each_image(adjusted):
+    Augmentation(PLAIN, jitter=0.4, hue=0.1)(images(batch=2400), draw())
+    orders = [tuple(part for part, _ in each) for each in adjusted.values()]
+    counts = {order: orders.count(order) for order in orders}
+    assert len(counts) == 24 and all(60 < count < 145 for count in counts.values())
+
+
+@pytest.mark.parametrize(
+    ("jitter", "hue", "parts"),
+    [(0.4, 0.0, {"brightness", "contrast", "saturation"}), (0.0, 0.1, {"hue"}), (0.0, 0.0, set())],
+)
+def test_what_does_not_vary_is_left_alone(adjusted, jitter, hue, parts):
+    Augmentation(PLAIN, jitter=jitter, hue=hue)(images(), draw())
+    assert {part for each in adjusted.values() for part, _ in each} == parts
+
+
+def test_colours_are_changed_as_they_were_drawn(monkeypatch):
+    """Brightness by its formula: every byte times the image's factor, at most 255."""
+    for part in ("contrast", "saturation"):
+        monkeypatch.setattr(colours, f"adjust_{part}", lambda image, number: image)
+    pixels = images()
+    factors = 1 + 0.8 * (2 * torch.rand(2, 64, 4, generator=draw(3))[1, :, 0] - 1)
+    expected = (pixels.double() * factors[:, None, None, None].double()).clamp(max=255)
+    found = Augmentation(PLAIN, jitter=0.8)(pixels, draw(3)) * 255
+    assert (found.double() - expected).abs().max() <= 1.001  # cut off to a byte
+    assert (expected == 255).any()
+
+
+def test_turned_hues_keep_the_brightest_channel():
+    """What is turned is hue alone: value and, up to rounding, saturation stay."""
+    pixels = images()
+    found = (Augmentation(PLAIN, hue=0.5)(pixels, draw()) * 255).round()
+    assert (found.amax(1) - pixels.amax(1)).abs().max() <= 1
+    assert (found.amin(1) - pixels.amin(1)).abs().max() <= 1
+    assert not torch.equal(found, pixels.float())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_images_have_no_hue_to_turn(channels):
+    grey = images()[:, :1].expand(-1, channels, -1, -1)
+    plain = Normalisation(torch.zeros(channels), torch.ones(channels))
+    assert torch.equal(Augmentation(plain, hue=0.5)(grey, draw()), plain(grey))
+    changed = Augmentation(plain, jitter=0.5, hue=0.5)(grey, draw())
+    assert not torch.equal(changed, plain(grey))
+    assert torch.equal(changed, changed[:, :1].expand_as(changed))  # and stay grey
+
+
+def test_colours_are_a_function_of_the_generator():
+    augment = Augmentation(PLAIN, crop=1, flip=True, jitter=0.4, hue=0.2)
+    torch.manual_seed(1)
+    one = augment(images(), draw(5))
+    state = torch.get_rng_state()
+    assert torch.equal(one, augment(images(), draw(5)))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.equal(one, augment(images(), draw(6)))
+    assert one.min() >= 0 and one.max() <= 1
+
+
+def test_bytes_that_are_given_stay_as_they_are():
+    pixels = images()
+    before = pixels.clone()
+    Augmentation(PLAIN, crop=1, flip=True, cutout=2, jitter=0.9, hue=0.5)(pixels, draw())
+    assert torch.equal(pixels, before)

@@ -1,14 +1,19 @@
-"""The halves are disjoint and seeded, and their batches are functions of the step."""
+"""Parts are disjoint and seeded, and their batches are functions of the step."""
 
+import dataclasses
+import threading
 from itertools import chain, islice
 
 import pytest
 import torch
+from tiny import coloured, picture_folder
 
 from dsl.settings import Settings
-from runtime.batches import split
+from runtime.augment import Normalisation
+from runtime.batches import evaluation, split, statistics_of, whole
 from runtime.data import Images
 from runtime.errors import UserError
+from runtime.folder import load_files
 from runtime.seeds import stream_seed
 
 CPU = torch.device("cpu")
@@ -26,7 +31,7 @@ def numbered(count=103, tests=300):
 
 
 def rows(half):
-    return sorted(half.images[:, 1, 0, 0].tolist())
+    return sorted(half.pixels.tensor[:, 1, 0, 0].tolist())
 
 
 def test_the_halves_share_nothing_and_hold_every_class():
@@ -108,3 +113,153 @@ def test_streams_of_near_seeds_are_apart():
         stream_seed(s, "order", name, i) for s in range(20) for name in "ab" for i in range(20)
     }
     assert len(seeds) == 800 and all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "sizes"),
+    [
+        (103, 8, [8] * 12 + [7]),
+        (104, 8, [8] * 13),
+        (105, 8, [8] * 13),  # no norm can train on a single image
+        (106, 8, [8] * 13 + [2]),
+        (7, 8, [7]),
+        (9, 8, [8]),
+        (3, 1, [1, 1, 1]),
+    ],
+)
+def test_a_training_takes_every_image_but_a_last_single_one(count, batch, sizes):
+    train = whole(numbered(count), Settings(batch=batch), 0, CPU).train
+    assert train.batches == len(sizes)
+    passes = [list(originals(train, turn * len(sizes), len(sizes))) for turn in (0, 1)]
+    for found in passes:
+        assert [len(images) for images, _ in found] == sizes
+        seen = list(chain(*(images for images, _ in found)))
+        assert len(set(seen)) == sum(sizes)
+        labels = list(chain(*(labels for _, labels in found)))
+        assert labels == [number * 5 // count for number in seen]
+    assert count < 7 or passes[0] != passes[1]
+
+
+def test_a_training_takes_a_subset_drawn_by_the_seed():
+    parts = whole(numbered(), Settings(batch=8, subset=40), 0, CPU)
+    chosen = rows(parts.train)
+    assert len(set(chosen)) == 40 and chosen != list(range(40))
+    assert rows(whole(numbered(), Settings(batch=8, subset=40), 0, CPU).train) == chosen
+    assert rows(whole(numbered(), Settings(batch=8, subset=40), 1, CPU).train) != chosen
+    assert len(parts.test) == 300
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"subset": 1}, "a training takes at least two images"),
+        ({"subset": 104}, "`subset` asks for 104 training images and `numbered` has 103"),
+        ({"cutout": 4}, r"`cutout` \(4\) blanks whole images of `numbered`, whose .* is 4: make"),
+    ],
+)
+def test_what_a_training_cannot_do_with_images_is_told(settings, message):
+    with pytest.raises(UserError, match=message):
+        whole(numbered(), Settings(batch=8, **settings), 0, CPU)
+
+
+def test_cutout_that_blanks_whole_images_stops_a_search_too():
+    with pytest.raises(UserError, match="`cutout`"):
+        split(numbered(), Settings(batch=8, cutout=5), 0, CPU)
+    split(numbered(), Settings(batch=8, cutout=3), 0, CPU)
+
+
+@pytest.mark.parametrize("subset", [0, 12])
+def test_images_are_normalised_by_the_statistics_of_those_in_use(subset):
+    images = coloured()
+    parts = whole(images, Settings(batch=40, subset=subset), 3, CPU)
+    batch, _ = next(parts.train.from_step(0))
+    assert batch.mean((0, 2, 3)).abs().max() < 1e-5
+    assert (batch.std((0, 2, 3), correction=0) - 1).abs().max() < 1e-5
+    # The images to test on by the same numbers, not by their own.
+    mean = parts.test.normalise.mean[:, None, None]
+    deviation = parts.test.normalise.deviation[:, None, None]
+    expected = (images.test / 255 - mean) / deviation
+    tested = torch.cat([batch for batch, _ in parts.test])
+    torch.testing.assert_close(tested, expected, atol=1e-5, rtol=0)
+
+
+def test_images_to_test_on_are_normalised_as_asked():
+    images = coloured()
+    other = Normalisation(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1.0, 2.0, 0.5]))
+    ((batch, labels),) = evaluation(images, other, CPU)
+    expected = (images.test / 255 - other.mean[:, None, None]) / other.deviation[:, None, None]
+    torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
+    assert torch.equal(labels, images.test_labels)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return load_files(picture_folder(tmp_path_factory.mktemp("pictures")), 8)
+
+
+FILES = Settings(batch=3, crop=1, flip=True, cutout=2, jitter=0.4, jitter_hue=0.1)
+
+
+@pytest.mark.parametrize("make", [whole, split])
+def test_batches_from_files_are_functions_of_the_seed_and_the_step(files, make):
+    train = make(files, FILES, 0, CPU).train
+    there = list(islice(train.from_step(0), 3 * train.batches))
+    assert all(images.shape[1:] == (3, 8, 8) for images, _ in there)
+    for step in (1, train.batches - 1, train.batches, 2 * train.batches + 1):
+        again = list(islice(make(files, FILES, 0, CPU).train.from_step(step), 4))
+        assert same_batches(again, there[step : step + 4])
+    other = list(islice(make(files, FILES, 1, CPU).train.from_step(0), 3))
+    assert not same_batches(other, there[:3])
+
+
+def same_batches(one, two):
+    """Of two lists, as far as the shorter one goes."""
+    return all(
+        torch.equal(images, others) and torch.equal(labels, other_labels)
+        for (images, labels), (others, other_labels) in zip(one, two, strict=False)
+    )
+
+
+def test_crops_of_an_image_change_from_pass_to_pass(files):
+    train = whole(files, Settings(batch=20), 0, CPU).train
+    one, two = (images for images, _ in islice(train.from_step(0), 2))
+    assert one.shape == two.shape == (20, 3, 8, 8)
+    assert min((a - b).abs().max() for a in one for b in two) > 0.1
+
+
+def test_reading_ahead_changes_nothing(files, monkeypatch):
+    train = whole(files, FILES, 0, CPU).train
+    ahead = list(islice(train.from_step(2), 10))
+    tested = list(whole(files, FILES, 0, CPU).test)
+    monkeypatch.setattr(type(files.pixels("train")), "ahead", 0)
+    assert same_batches(ahead, islice(train.from_step(2), 10))
+    assert same_batches(tested, list(whole(files, FILES, 0, CPU).test))
+    assert torch.cat([labels for _, labels in tested]).tolist() == [0] * 3 + [1] * 3
+
+
+def test_a_file_that_cannot_be_read_stops_the_caller_and_the_thread(files, tmp_path):
+    (bad := tmp_path / "bad.png").write_text("not an image")
+    broken = dataclasses.replace(files, train=(*files.train[:-1], bad))
+    normalise = statistics_of(files)
+    parts = whole(dataclasses.replace(files), Settings(batch=3), 0, CPU)
+    train = dataclasses.replace(
+        parts.train, pixels=broken.pixels("train"), labels=broken.train_labels
+    )
+    before = {thread for thread in threading.enumerate() if "Pool" not in thread.name}
+    with pytest.raises(UserError, match=f"cannot read {bad} as an image"):
+        list(islice(train.from_step(0), 2 * train.batches))
+    assert {thread for thread in threading.enumerate() if "Pool" not in thread.name} == before
+    assert normalise.mean.shape == (3,)
+
+
+def test_statistics_of_files_are_of_a_sample_in_the_middle(files, monkeypatch):
+    everything = files.pixels("train").read(torch.arange(20))
+    expected = Normalisation.of(everything)
+    found = statistics_of(files)
+    torch.testing.assert_close(found.mean, expected.mean)
+    torch.testing.assert_close(found.deviation, expected.deviation)
+    monkeypatch.setattr("runtime.batches.SAMPLE", 5)
+    means = [statistics_of(files, seed=seed).mean for seed in (0, 0, 1)]
+    assert torch.equal(means[0], means[1]) and not torch.equal(means[0], means[2])
+    some = statistics_of(files, torch.tensor([2, 3]))
+    torch.testing.assert_close(some.mean, Normalisation.of(everything[2:4]).mean)

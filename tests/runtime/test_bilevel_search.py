@@ -255,7 +255,7 @@ def test_a_search_on_text_learns_and_says_so_in_perplexities(tmp_path, text):
     assert list(result.history[0]) == [
         "epoch", "epochs", "lr", "train_loss", "train_perplexity", "valid_loss",
         "valid_perplexity", "evaluation_loss", "evaluation_perplexity", "seconds", "skips",
-        "genotype",
+        "genotype", "alphas",
     ]  # fmt: skip
     first, last = result.history[0], result.history[-1]
     assert first["evaluation_perplexity"] > 5  # of seven words

@@ -8,18 +8,18 @@ import pytest
 from support import CIFAR, DARTS_V2
 
 import runtime
+from compiler import Genotype
 from runtime.cli import USERS_FAULT, run
 from runtime.training import TrainingResult
 
 RESULT = TrainingResult(
     folder=Path("runs/cell-1"),
     model=Path("runs/cell-1/model.py"),
-    weights=Path("runs/cell-1/model.safetensors"),
+    best=Path("runs/cell-1/best.safetensors"),
+    last=Path("runs/cell-1/last.safetensors"),
     parameters=22_960_000,
     best_epoch=7,
-    valid_perplexity=58.291,
-    test_loss=4.03,
-    test_perplexity=56.105,
+    measured={"valid_perplexity": 58.291, "test_loss": 4.03, "test_perplexity": 56.105},
     history=(),
 )
 
@@ -34,20 +34,22 @@ def genotype(tmp_path):
 def test_a_training_gets_what_the_command_says(monkeypatch, capsys, genotype):
     given = {}
 
-    def train(space, genotype, data, out, *, progress, **options):
-        given.update(space=space, genotype=genotype, data=data, out=out, **options)
+    def train(space, genotype, *, progress, **options):
+        given.update(space=space, genotype=genotype, **options)
         return RESULT
 
     monkeypatch.setattr(runtime, "train", train, raising=False)
     command = [str(CIFAR), "--train", "--genotype", genotype, "--data", "text:books", "--out", "x"]
     assert run([*command, "--epochs", "3", "--seed", "5", "--demo", "--set", "C=8"]) == 0
     assert given == {
-        "space": CIFAR, "genotype": Path(genotype), "data": "text:books", "out": Path("x"),
+        "space": CIFAR, "genotype": Genotype.load(genotype), "data": "text:books", "out": Path("x"),
         "seed": 5, "device": "auto", "profile": "demo", "epochs": 3, "C": 8,
     }  # fmt: skip
     assert capsys.readouterr().out.splitlines() == [
-        "test perplexity 56.10, valid 58.29 after epoch 7; 22,960,000 parameters",
-        "runs/cell-1: genotype.yaml, metrics.jsonl, model.py, model.safetensors, result.json",
+        "valid perplexity 58.29, test loss 4.0300, test perplexity 56.10, best epoch 7, "
+        "22,960,000 parameters",
+        "runs/cell-1: genotype.yaml, metrics.jsonl, model.py, best.safetensors, last.safetensors, "
+        "result.json",
     ]
 
 
@@ -115,11 +117,35 @@ def test_a_model_is_not_written_over_a_folder(tmp_path, capsys, genotype):
     [
         (["--train"], "--train needs --genotype: --genotype g.yaml --train"),
         (["--emit", "m.py"], "--emit needs --genotype: --genotype g.yaml --emit m.py"),
-        (["--genotype"], "--genotype goes with --train, --emit, --dump ir or --dump source"),
+        (["--export", "onnx"], "--export needs --genotype: --genotype g.yaml --export onnx"),
+        (["--evaluate"], "--evaluate needs --genotype: --genotype g.yaml --evaluate"),
+        (["--genotype"], "--genotype goes with --train, --evaluate, --export, --count, --draw, "),
         (["--train", "--search", "--genotype"], "--search and --train: one at a time"),
-        (["--train", "--genotype"], "is a data set of images"),  # the file's own data
-        (["--train", "--data", "images:d", "--genotype"], "`images:d` is a data set of images"),
+        (["--count", "--evaluate", "--genotype"], "--evaluate and --count: one at a time"),
+        (["--train", "--data", "images:d", "--genotype"], "there is no folder d"),
         (["--train", "--data", "text:", "--genotype"], "write `text:DIR`"),
+        (
+            ["--train", "--data", "digits", "--set", "resized_crop=32", "--genotype"],
+            "crops come from files: use `--data images:DIR`",
+        ),
+        (["--train", "--seeds", "0,one", "--genotype"], "as in 0,1,2, not `0,one`"),
+        (["--train", "--seeds", "", "--genotype"], "as in 0,1,2, not ``"),
+        (["--train", "--seeds", "3,3", "--genotype"], "`seeds` are whole numbers, each once"),
+        (["--train", "--seeds", "0", "--seed", "0", "--genotype"], "--seed and --seeds: one of"),
+        (["--evaluate", "--genotype"], "trained weights are needed: `--weights best.safetensors`"),
+        (
+            ["--evaluate", "--weights", "best", "--data", "digits", "--genotype"],
+            "there are no weights in best: name a `.safetensors` file",
+        ),
+        (["--export", "tflite", "--genotype"], "writes onnx, torch, safetensors, not `tflite`"),
+        (["--draw", "cell.png"], "--draw writes `.svg`, `.dot` or `.mmd`, not `cell.png`"),
+        (["--derive"], "--derive takes the folder of a search, or a file with --alphas"),
+        (["--derive", "--alphas", "a", "--epoch", "1"], "--epoch goes with the folder of a search"),
+        (["--derive", "--alphas", "a"], "there are no weights in a: name a `.safetensors` file"),
+        (
+            ["--derive", "--alphas", "a", "--rule", "weights"],
+            "`weight`, `weight without sinks`, `alpha`, `edge`, not `weights`",
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(
@@ -137,7 +163,9 @@ def test_mistakes_are_one_line_and_write_nothing(
 VALUES = {
     "--data": "digits", "--order": "1", "--hessian": "exact", "--epochs": "3", "--seed": "0",
     "--device": "cpu", "--out": "x", "--genotype": "g.yaml", "--passes": "none", "--set": "C=8",
-    "--profile": "demo", "--demo": None, "--diff": None, "--check": None,
+    "--profile": "demo", "--demo": None, "--diff": None, "--check": None, "--seeds": "0,1",
+    "--epoch": "1", "--rule": "alpha", "--alphas": "a.safetensors", "--weights": "best",
+    "--prune": None,
 }  # fmt: skip
 JOBS = {
     "": "--set --profile --demo --check",
@@ -146,9 +174,14 @@ JOBS = {
     "--explain E0101": "",
     "--lsp": "",
     "--search": "--set --profile --demo --data --epochs --seed --device --out --order --passes",
-    "--train": "--set --profile --demo --data --epochs --seed --device --out --genotype",
+    "--train": "--set --profile --demo --data --epochs --seed --device --out --genotype --seeds",
     "--resume r": "--data --device",
-    "--emit m.py": "--set --profile --demo --genotype",
+    "--derive": "--set --profile --demo --alphas --epoch --rule --out",
+    "--evaluate": "--set --profile --demo --genotype --weights --data --device",
+    "--export onnx": "--set --profile --demo --genotype --weights --out",
+    "--count": "--set --profile --demo --genotype",
+    "--draw d.svg": "--set --profile --demo --genotype",
+    "--emit m.py": "--set --profile --demo --genotype --prune",
     "--dump tree": "",
     "--dump space": "",
     "--dump ir": "--set --profile --demo --genotype --passes",
@@ -187,9 +220,13 @@ def test_jobs_without_a_file_refuse_one(capsys, job):
     ("options", "message"),
     [
         ("--check --seed 3", "--seed goes with --search or --train"),
-        ("--check --data foo", "--data goes with --search, --train or --resume"),
+        ("--check --data foo", "--data goes with --search, --train, --resume or --evaluate"),
         ("--dump tree --passes simple", "--passes goes with --search, --dump ir or --dump source"),
-        ("--fmt --set C=8", "--set goes with --check, --search, --train, --emit, --dump ir"),
+        ("--fmt --set C=8", "--set goes with --check, --search, --train, --derive, --evaluate, "),
+        ("--check --epoch 1", "--epoch goes with --derive"),
+        ("--count --weights last", "--weights goes with --evaluate or --export"),
+        ("--draw d.svg --out x", "--out goes with --search, --train, --derive or --export"),
+        ("--count --prune", "--prune goes with --emit"),
         ("--search --hessian exact", "--hessian goes with --order 2"),
         ("--search --hessian exactly --order 2", "finite_difference or exact, not `exactly`"),
         ("--demo --profile final", "leave out --profile"),

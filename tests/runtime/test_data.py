@@ -1,12 +1,16 @@
 """Data sets as they are asked for by name, and a folder of images with all that may be wrong."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.datasets import CIFAR10, CIFAR100
 
 from runtime.data import Images, load
 from runtime.errors import UserError
+from runtime.image_files import ImageFiles
 from runtime.text import Text
 
 
@@ -131,7 +135,11 @@ def test_images_straight_in_train_are_explained(folder, tmp_path):
         ("cifar", "did you mean `cifar10`"),
         ("topic", "did you mean `topics`"),
         ("image:photographs", "did you mean `images`"),
-        ("mnist-of-mine", "are `cifar10`, `digits`, `topics`, `images:DIR` or `text:DIR`"),
+        (
+            "mnist-of-mine",
+            "are `cifar10`, `cifar100`, `digits`, `topics`, `images:DIR` or `text:DIR`",
+        ),
+        ("cifar1000", "did you mean `cifar100`"),
         ("images", "write `images:DIR`"),
         ("images:", "write `images:DIR`"),
         ("text", "write `text:DIR`"),
@@ -163,20 +171,63 @@ def test_facts_tell_images_apart_by_any_pixel_or_label(folder):
     assert len({f["sha256"] for f in (facts, pixel, label)}) == 3
 
 
-def test_cifar10_that_cannot_be_had_names_the_ways_out(tmp_path, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
+@pytest.mark.parametrize(
+    ("name", "kind", "called", "archive"),
+    [
+        ("cifar10", CIFAR10, "CIFAR-10", "cifar-10-python.tar.gz"),
+        ("cifar100", CIFAR100, "CIFAR-100", "cifar-100-python.tar.gz"),
+    ],
+)
+def test_cifar_that_cannot_be_had_names_the_ways_out(
+    tmp_path, monkeypatch, name, kind, called, archive
+):
     def offline(self):
         raise OSError("no route to host")
 
     monkeypatch.setenv("DARTSC_DATA", str(tmp_path))
-    monkeypatch.setattr(CIFAR10, "download", offline)
+    monkeypatch.setattr(kind, "download", offline)
     with pytest.raises(UserError) as found:
-        load("cifar10")
+        load(name)
     message = str(found.value)
     for part in (str(tmp_path), "no route to host", "--data images:DIR", "--data digits"):
         assert part in message
+    assert message.startswith(f"{called} is not in") and archive in message
     assert "\n" not in message
+
+
+def test_cifar100_is_read_with_its_hundred_classes(tmp_path, monkeypatch):
+    """From files as they are on its page, with four images in place of 60,000."""
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    # Red, green and blue planes of 32 × 32 after each other.
+    rows = np.arange(4 * 3 * 32 * 32).reshape(4, -1) % 251
+    for part, fine in (("train", [99, 0, 7]), ("test", [5])):
+        content = {"data": rows[: len(fine)].astype(np.uint8), "fine_labels": fine}
+        content["coarse_labels"] = [1] * len(fine)
+        (folder / part).write_bytes(pickle.dumps(content))
+    names = [f"class {i}" for i in range(100)]
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": names}))
+    monkeypatch.setenv("DARTSC_DATA", str(tmp_path))
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *arguments: True)
+    images = load("cifar100")
+    assert images.name == "cifar100" and images.classes == tuple(names)
+    assert images.shape == (3, 32, 32) and images.train.is_contiguous()
+    assert images.train_labels.tolist() == [99, 0, 7] and images.test_labels.tolist() == [5]
+    for channel, row, column in ((0, 0, 0), (1, 3, 4), (2, 31, 31)):
+        value = (1024 * channel + 32 * row + column) % 251
+        assert images.test[0, channel, row, column] == value
+
+
+def test_images_in_memory_are_read_by_part():
+    images = load("digits")
+    assert images.pixels("train").tensor is images.train
+    assert images.pixels("test").tensor is images.test
+
+
+def test_a_side_makes_files_of_a_folder(folder):
+    images = load(f"images:{folder}", 8)
+    assert isinstance(images, ImageFiles) and images.shape == (3, 8, 8)
+    assert isinstance(load(f"images:{folder}"), Images)
 
 
 def test_images_that_are_no_images_are_refused():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 
 import dsl
 from runtime import rundir
@@ -116,3 +117,68 @@ def test_the_copy_of_a_space_loads_without_the_original(folder, tmp_path):
     assert written == {"mine.darts", "parts/ops.darts"}
     (source / "parts" / "ops.darts").unlink()
     assert dsl.load(folder.path / name).name == "mine"
+
+
+def test_metrics_of_a_run_that_goes_on_are_read_without_a_torn_line(folder):
+    assert folder.read_metrics() == []
+    for epoch in (1, 2):
+        folder.append_metrics({"epoch": epoch, "genotype": "conv"})
+    whole = (folder.path / "metrics.jsonl").read_bytes()
+    assert [line["epoch"] for line in folder.read_metrics()] == [1, 2]
+    line = whole[: len(whole) // 2]
+    for torn in (1, 10, len(line) - 2):
+        (folder.path / "metrics.jsonl").write_bytes(whole + line[:torn])
+        lines = folder.read_metrics()
+        assert [line["epoch"] for line in lines] == [1, 2], torn
+        assert lines[1]["genotype"] == "conv"
+    assert (folder.path / "metrics.jsonl").read_bytes() != whole  # which reading does not repair
+
+
+def test_weights_have_notes_beside_them(folder):
+    tensors, notes = {"a": torch.arange(3.0)}, {"words": '["ä"]'}
+    folder.write_weights("best.safetensors", tensors, notes)
+    with safe_open(folder.path / "best.safetensors", framework="pt") as file:
+        assert file.metadata() == notes
+    assert torch.equal(folder.read_weights("best.safetensors")["a"], tensors["a"])
+    folder.write_weights("best.safetensors", {"a": torch.zeros(1)})  # replaces the notes too
+    with safe_open(folder.path / "best.safetensors", framework="pt") as file:
+        assert file.metadata() is None
+    assert [p.name for p in folder.path.iterdir()] == ["best.safetensors"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 100, b"{}"])
+def test_damaged_weights_are_told_in_a_line(folder, content):
+    if content is not None:
+        (folder.path / "last.safetensors").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"last\.safetensors is missing or damaged: start a new run"
+    ):
+        folder.read_weights("last.safetensors")
+
+
+def test_a_result_is_where_a_finished_run_s_is(folder):
+    assert folder.result is None
+    folder.write_settings({"job": "train", "settings": {"epochs": 2}})
+    folder.write_checkpoint(checkpoint(2))
+    assert folder.result is None
+    folder.write_result({"accuracy": 0.5})
+    assert folder.result == folder.path / "result.json"
+    assert json.loads(folder.result.read_text()) == {"format": 1, "accuracy": 0.5}
+    folder.write_checkpoint(checkpoint(1))
+    assert folder.result is None
+
+
+def test_a_refusal_of_the_disk_is_one_line_that_names_the_file(folder, monkeypatch):
+    (folder.path / "metrics.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl: Is a directory"):
+        folder.append_metrics({})
+    (folder.path / "result.json").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*result\.json: it is a folder"):
+        folder.write_result({})
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(rundir, "save_file", full)
+    with pytest.raises(UserError, match="cannot write the run: No space left on device"):
+        folder.write_weights("best.safetensors", {"a": torch.zeros(1)})

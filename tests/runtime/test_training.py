@@ -13,12 +13,11 @@ from toy import Toy, plain_epoch, text, toy
 import compiler
 import dsl
 from compiler import Genotype
-from runtime.data import Images
 from runtime.errors import UserError
 from runtime.guard import Interrupted
 from runtime.jobs import resume
 from runtime.progress import Silent
-from runtime.rundir import RunFolder
+from runtime.rundir import BEST, LAST, RunFolder
 from runtime.streams import columns, word_loss
 from runtime.training import train
 from runtime.training_request import TrainingRequest
@@ -79,23 +78,24 @@ def same_tensors(one, two):
 
 
 def same(one, two):
-    """Whether two folders hold the same state and the same best weights, bit for bit."""
+    """Whether two folders hold the same state and the same weights, bit for bit."""
     one, two = RunFolder(one), RunFolder(two)
-    return same_tensors(one.read_weights(), two.read_weights()) and same_tensors(
-        one.read_checkpoint().tensors, two.read_checkpoint().tensors
-    )
+    return all(
+        same_tensors(one.read_weights(name), two.read_weights(name)) for name in (BEST, LAST)
+    ) and same_tensors(one.read_checkpoint().tensors, two.read_checkpoint().tensors)
 
 
 def test_a_training_leaves_a_whole_folder(tmp_path):
     result = run(out := tmp_path / "run")
     assert sorted(p.name for p in out.iterdir()) == [
-        "checkpoint-000004.safetensors", "checkpoint.json", "cifar_cell.darts", "genotype.yaml",
-        "metrics.jsonl", "model.py", "model.safetensors", "result.json", "settings.json",
+        "best.safetensors", "checkpoint-000004.safetensors", "checkpoint.json", "cifar_cell.darts",
+        "genotype.yaml", "last.safetensors", "metrics.jsonl", "model.py", "result.json",
+        "settings.json",
     ]  # fmt: skip
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert lines == list(result.history)
     assert list(lines[0]) == [
-        "epoch", "epochs", "lr", "averaging", "train_loss", "train_perplexity", "valid_loss",
+        "epoch", "epochs", "lr", "train_loss", "train_perplexity", "averaging", "valid_loss",
         "valid_perplexity", "best", "seconds",
     ]  # fmt: skip
     assert lines[0]["train_perplexity"] == math.exp(lines[0]["train_loss"])
@@ -104,10 +104,9 @@ def test_a_training_leaves_a_whole_folder(tmp_path):
         "format": 1,
         "parameters": 21 + 18 + 7,  # the tied weight counts once
         "best_epoch": result.best_epoch,
-        "valid_perplexity": result.valid_perplexity,
-        "test_loss": result.test_loss,
-        "test_perplexity": result.test_perplexity,
+        **result.measured,
     }
+    assert list(result.measured) == ["valid_perplexity", "test_loss", "test_perplexity"]
     settings = json.loads((out / "settings.json").read_text())
     assert settings["job"] == "train" and settings["settings"]["batch"] == 4
     assert str(Genotype.load(out / "genotype.yaml")) == str(GENOTYPE)
@@ -121,12 +120,12 @@ def test_the_best_weights_are_kept_and_tested_in_one_stream(tmp_path):
         loss < min(losses[:epoch], default=math.inf) for epoch, loss in enumerate(losses)
     ]
     net = Toy().double()
-    net.load_state_dict(load_file(result.weights))
+    net.load_state_dict(load_file(result.best))
     assert word_loss(net, columns(text().valid, 2), 5) == pytest.approx(min(losses), rel=1e-12)
     assert losses[result.best_epoch - 1] == min(losses)
     tested = word_loss(net, columns(text().test, 1), 40)
-    assert result.test_loss == pytest.approx(tested, rel=1e-12)
-    assert result.test_perplexity == math.exp(result.test_loss)
+    assert result.measured["test_loss"] == pytest.approx(tested, rel=1e-12)
+    assert result.measured["test_perplexity"] == math.exp(result.measured["test_loss"])
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "averaged_sgd"])
@@ -216,27 +215,15 @@ def test_resuming_refuses_another_text(tmp_path):
 
 def test_damage_is_told_in_a_line(tmp_path):
     out = run(tmp_path / "run", epochs=1).folder
-    weights = (out / "model.safetensors").read_bytes()
-    (out / "model.safetensors").write_bytes(weights[:-5])
-    with pytest.raises(UserError, match=r"model.safetensors is missing or damaged"):
+    weights = (out / "best.safetensors").read_bytes()
+    (out / "best.safetensors").write_bytes(weights[:-5])
+    with pytest.raises(UserError, match=r"best.safetensors is missing or damaged"):
         resume(out, data=text())
     record = json.loads((out / "settings.json").read_text())
     del record["seed"]
     (out / "settings.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match=r"settings.json is damaged: start a new run"):
         resume(out, data=text())
-
-
-@pytest.mark.parametrize("name", ["cifar10", "digits", "images:pictures", None])
-def test_images_are_not_trained_on(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"data set of images.* use `text:DIR` or `topics`"):
-        train(CIFAR, GENOTYPE, name, **QUICK)  # the profile's own data are cifar10
-    pixels, labels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1])
-    images = Images("own", pixels, labels, pixels, labels, ("a", "b"))
-    with pytest.raises(UserError, match="`own` is a data set of images"):
-        train(CIFAR, GENOTYPE, images, **QUICK)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_mistakes_leave_no_folder(tmp_path, monkeypatch):

@@ -27,7 +27,7 @@ import runpy, sys
 import torch
 from safetensors.torch import load_file
 net = runpy.run_path("model.py")["Network"]()
-net.load_state_dict(load_file("model.safetensors"))
+net.load_state_dict(load_file("best.safetensors"))
 words = torch.arange(40)[:, None] * 3 % 7
 logits, _ = net.double().eval()(words[:-1], net.init_hidden(1))
 print(torch.nn.functional.cross_entropy(logits[:, 0], words[1:, 0]).item())
@@ -64,15 +64,16 @@ def test_search_train_and_run_alone(tmp_path, text):
     assert "H: int = 850" in found.model.read_text()  # the final profile's width
     trained = train(RNN, found.genotype, text, tmp_path / "train", **TRAIN)
     perplexities = [line["valid_perplexity"] for line in trained.history]
-    assert trained.valid_perplexity == min(perplexities) < perplexities[0]
+    assert trained.measured["valid_perplexity"] == min(perplexities) < perplexities[0]
     run = subprocess.run(
         [sys.executable, "-I", "-c", ALONE], cwd=trained.folder, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
-    assert float(run.stdout) == pytest.approx(trained.test_loss, abs=1e-5)
+    test_loss = trained.measured["test_loss"]
+    assert float(run.stdout) == pytest.approx(test_loss, abs=1e-5)
     net = compiler.build(RNN, genotype=found.genotype, V=7, H=8)
-    net.load_state_dict(load_file(trained.weights))
-    assert word_loss(net, columns(text.test, 1), 3) == pytest.approx(trained.test_loss, abs=1e-6)
+    net.load_state_dict(load_file(trained.best))
+    assert word_loss(net, columns(text.test, 1), 3) == pytest.approx(test_loss, abs=1e-6)
 
 
 def test_a_training_goes_on_as_if_it_had_never_stopped(tmp_path, text):
@@ -86,6 +87,6 @@ def test_a_training_goes_on_as_if_it_had_never_stopped(tmp_path, text):
     states = [folder.read_checkpoint().tensors for folder in folders]
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert again.test_loss == whole.test_loss
+    assert again.measured == whole.measured
     settings = json.loads((tmp_path / "cut" / "settings.json").read_text())
     assert settings["fitted"] == {"V": 7}

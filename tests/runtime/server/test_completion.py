@@ -147,7 +147,7 @@ def test_profiles(labels: Labels) -> None:
     assert set(found[2:]) == {f"{name} = " for name in SETTINGS if name != "epochs"}
     assert labels(SOUND + "profile more = |") == ["search", "final"]
     assert labels(SOUND + "profile more { flip = |") == ["yes", "no"]
-    assert labels(SOUND + "profile more { schedule = |") == ["cosine", "constant"]
+    assert labels(SOUND + "profile more { schedule = |") == ["cosine", "exponential", "constant"]
 
 
 @pytest.mark.parametrize("text", ["op |", "cell a(|", "set |", "op a from |", "# op a = x -> |"])
