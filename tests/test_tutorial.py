@@ -173,7 +173,7 @@ def test_programs_are_laid_out(piece: Piece) -> None:
 def test_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In the order of the page, searches in a small size; what a block prints stands below it."""
+    """In the order of the page, runs in a small size; what a block prints stands below it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "model", raising=False)
@@ -202,7 +202,8 @@ def execute(line: str, program: str) -> None:
     assert command == "dartsc"
     if arguments[0].endswith(".darts"):
         Path(arguments[0]).write_text(program, encoding="utf-8")
-    small = SMALL[Path(arguments[0]).stem] if "--search" in arguments else []
+    is_run = {"--search", "--train"} & set(arguments)
+    small = SMALL[Path(arguments[0]).stem.partition("-")[0]] if is_run else []
     assert cli.run([*arguments, *small]) == 0, line
 
 
