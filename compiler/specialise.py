@@ -118,8 +118,9 @@ class Specialiser:
         if not node.region.is_branch:
             env = node.region.bind(node.arguments, [builder.shape(o) for o in operands])
         made = builder.branch(option.body, env, tuple(operands), node.name, node.span)
-        is_module = option.body.form is not Form.GRAPH
-        if made not in operands and is_module and not builder.region.node(made).shared:
+        new = builder.region.node(made)
+        is_module = option.body.form is not Form.GRAPH and not new.shared and not _is_zero(new)
+        if made not in operands and is_module:
             builder.region.replace(made, name=node.name)  # an edge is a module, stateless too
         return made
 

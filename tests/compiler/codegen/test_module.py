@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import CIFAR, DARTS_V2, PROGRAMS, RNN, ROOT
+from support import CIFAR, DARTS_V2, PROGRAMS, RNN, ROOT, SPACES
 
 import compiler
 from compiler import Genotype
@@ -20,6 +20,11 @@ DARTS_V2_RECURRENT = """Genotype(
     recurrent=[('sigmoid', 0), ('relu', 1), ('relu', 1), ('identity', 1),
                ('tanh', 2), ('sigmoid', 5), ('tanh', 3), ('relu', 5)],
     concat=range(1, 9))"""
+IMAGENET, BENCH = SPACES / "imagenet_cell.darts", SPACES / "nas_bench_201.darts"
+CELL = Genotype.parse(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
+)
+"""Nothing reads the second node."""
 RUFF = Path(sys.executable).with_name("ruff")
 
 
@@ -44,6 +49,9 @@ def sources() -> dict[str, str]:
         "rnn_cell_search": compile_space(RNN).source,
         "rnn_cell_search_simple": compile_space(RNN, passes="simple").source,
         "rnn_cell_final": compile_space(RNN, genotype=Genotype.parse(DARTS_V2_RECURRENT)).source,
+        "imagenet_cell_final": compile_space(IMAGENET, genotype=Genotype.parse(DARTS_V2)).source,
+        "nas_bench_201_final": compile_space(BENCH, genotype=CELL).source,
+        "nas_bench_201_final_pruned": compile_space(BENCH, genotype=CELL, prune=True).source,
     }
     for name in GOLDEN_PROGRAMS:
         texts[f"{name}_search"] = compile_space(program(name)).source
