@@ -53,7 +53,7 @@ class Settings:
     bptt_halved: float = number(0.0, 0, "probability of a step of half as many words", at_most=1)
     bptt_deviation: float = number(0.0, 0, "standard deviation of a step's words; 0 is none")
 
-    epochs: int = whole(50, 1, "passes over the training half, or the training text")
+    epochs: int = whole(50, 1, "passes over the training data, in a search over its own half")
     batch: int = whole(64, 1, "images, or streams of text, in a batch")
     accumulate: int = whole(1, 1, "pieces in which training computes a batch, to save memory")
     evaluation_batch: int = whole(10, 1, "streams in which the validation text is read")
@@ -83,6 +83,23 @@ class Settings:
 
 
 SETTINGS: dict[str, Field[Any]] = {f.name: f for f in fields(Settings)}
+OF_KIND = {
+    "images": (
+        *("resized_crop", "crop", "flip", "jitter", "jitter_hue", "cutout"),
+        *("label_smoothing", "precision", "drop_path", "auxiliary_weight"),
+    ),
+    "text": (
+        *("bptt", "bptt_halved", "bptt_deviation", "evaluation_batch", "patience"),
+        *("clip_virtual", "slowness", "activation"),
+    ),
+}
+"""Settings that mean something for one kind of data alone."""
+
+
+def meaningless(settings: Settings, kind: str) -> list[str]:
+    """The settings that have been changed and mean nothing for this kind of data."""
+    others = [name for other, names in OF_KIND.items() if other != kind for name in names]
+    return [name for name in others if getattr(settings, name) != SETTINGS[name].default]
 
 
 def settings_from(values: Mapping[str, Value]) -> Settings:

@@ -16,9 +16,8 @@ from dsl.settings import Value
 from dsl.space import Space
 from runtime.errors import UserError
 from runtime.request import Request
-from runtime.rundir import SETTINGS, open_folder
+from runtime.rundir import SEARCH, SETTINGS, TRAIN, open_folder
 from runtime.state import under
-from runtime.training_request import JOB as TRAINING
 from runtime.weights import Weights
 
 Rows = dict[str, list[list[float]]]  # by kind, a row for each decision
@@ -41,8 +40,8 @@ def of_run(folder: str | Path, epoch: int | None = None) -> Searched:
     """
     opened = open_folder(folder)
     record = opened.read_settings()
-    if record.get("job") != "search":
-        what = "a training" if record.get("job") == TRAINING else "no search"
+    if record.get("job") != SEARCH:
+        what = "a training" if record.get("job") == TRAIN else "no search"
         raise UserError(f"{opened.path} is {what}: only a search has alphas to derive from")
     try:
         request = Request.of_record(record, opened.path)

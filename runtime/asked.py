@@ -44,6 +44,10 @@ OF_RUNS = ("--train", "--derive", "--evaluate", "--export", "--count", "--draw",
 NEED_GENOTYPE = ("--train", "--evaluate", "--export", "--emit")
 """What is done with a final model alone."""
 
+OPTIONS = frozenset({"data", "out", "order", "hessian", "seed", "seeds", "device", "profile"})
+TAKEN = OPTIONS | {"space", "passes", "genotype", "progress", "path", "prune", "auxiliary"}
+"""What `runtime` and `compiler` take by name, beside the values that are set."""
+
 NAMES = {"settings": "--set"}
 """Options whose parameters have other names."""
 
@@ -149,6 +153,9 @@ class Asked:
     def overrides(self) -> dict[str, Value]:
         """What is given in place of a profile's values."""
         values = dict(_setting(text) for text in self.settings)
+        for name in TAKEN & values.keys():
+            way = f"use --{name}" if name in OPTIONS else "give that parameter another name"
+            raise UserError(f"--set gives no value to `{name}`: {way}")
         return values if self.epochs is None else {**values, "epochs": self.epochs}
 
     def check_together(self) -> None:

@@ -55,7 +55,7 @@ class TrainingImages:
             turn, first = divmod(step, self.batches)
             order = torch.randperm(
                 len(self.pixels), generator=generator(self.seed, "order", self.name, turn)
-            )
+            ).to(self.pixels.device)  # once, as a copy to a device waits for what runs there
             for i in range(first, self.batches):
                 yield self._batch(order[i * self.batch_size : (i + 1) * self.batch_size], step)
                 step += 1
@@ -83,7 +83,8 @@ class EvaluationImages:
         return prepared(self._batches(), self.pixels.ahead)
 
     def _batches(self) -> Iterator[Batch]:
-        for chosen in torch.arange(len(self.pixels)).split(EVALUATION_BATCH):
+        numbers = torch.arange(len(self.pixels), device=self.pixels.device)
+        for chosen in numbers.split(EVALUATION_BATCH):
             images = self.pixels.read(chosen).to(self.device)
             yield self.normalise(images), self.labels[chosen].to(self.device)
 
@@ -144,7 +145,8 @@ def evaluation(
 ) -> EvaluationImages:
     """The images to test on, on the device where they fit there."""
     pixels = images.pixels("test").on(device, MEMORY_SHARE)
-    return EvaluationImages(pixels, images.test_labels, normalise.on(device), device)
+    labels = images.test_labels.to(pixels.device)
+    return EvaluationImages(pixels, labels, normalise.on(device), device)
 
 
 def statistics_of(images: ImageSet, chosen: Tensor | None = None, seed: int = 0) -> Normalisation:
@@ -198,7 +200,7 @@ class _Parts:
         normalise = self.normalise.on(self.device)
         augment = Augmentation(normalise, s.crop, s.flip, s.cutout, s.jitter, s.jitter_hue)
         pixels = self.images.pixels("train").picked(rows).on(self.device, MEMORY_SHARE)
-        labels = self.images.train_labels[rows]
+        labels = self.images.train_labels[rows].to(pixels.device)
         return TrainingImages(
             name, pixels, labels, s.batch, augment, self.seed, self.device, partial
         )

@@ -28,7 +28,7 @@ from runtime.request import Request
 from runtime.rundir import Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
 from runtime.state import State, seeded
-from runtime.task import Data, fitted, loaded, make_task
+from runtime.task import Data, fitted, loaded, make_task, require_meaning
 from runtime.unrolled import Hessian
 
 
@@ -81,12 +81,13 @@ def search(
     settings = compiler.settings(program, profile, **overrides)
     found = loaded(data, settings)
     decided = fitted(program, found)
+    require_meaning(settings, found)
     request = Request(program, profile, overrides, decided, passes, order, hessian, seed)
     with seeded(seed, target), within_memory():
         run = _Run(request, found, target)
         with rundir.begun(program.name, out) as folder:
             name = folder.write_space(program)
-            folder.write_settings(request.record(found, target.type, name))
+            folder.write_settings(request.record(found, str(target), name))
             folder.write_checkpoint(Checkpoint(0, run.state.tensors()))
         return run.finish(folder, 0, progress or Silent())
 

@@ -189,12 +189,12 @@ def _train(file: Path, asked: Asked) -> None:
         space = model.space.source.path
         assert space is not None
         how: dict[str, Any] = {
+            **model.values,
             "data": finals.data_of(asked),
             "out": asked.out,
             "device": asked.where,
             "profile": model.profile,
             "progress": Terminal(),
-            **model.values,
         }
         if asked.seeds is None:
             _report(runtime.train(space, model.genotype, seed=asked.seed, **how))

@@ -71,7 +71,7 @@ def evaluate_model(
         task = _Words if isinstance(found, Text) else _Pictures
         job = task(net, found, weights, sized.settings, target)  # type: ignore[arg-type]
         measured = job.measure()
-        latency, throughput = job.time(1), job.time(job.batch)
+        alone, together = job.time(1), job.time(job.batch)
     cost = compiler.cost(sized.space, sized.genotype, sized.profile, **sized.values)
     return Evaluation(
         found.name,
@@ -79,8 +79,8 @@ def evaluate_model(
         measured,
         cost.parameters,
         cost.macs,
-        latency * 1e3,
-        job.batch / throughput,
+        alone * 1e3,
+        job.batch / together,
         job.batch,
         target.type,
     )

@@ -18,63 +18,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from compiler.compile import execute, specialised
-from compiler.expr import evaluate
+from compiler.compile import execute
 from runtime.errors import UserError
-from runtime.final_model import FinalModel
-from runtime.seeds import generator
+from runtime.export_inputs import (
+    TRACED_BATCH,
+    Arguments,
+    Inputs,
+    arguments_of,
+    dynamic_shapes,
+    flat,
+    names_of,
+)
 from runtime.staging import move_all, staging, write_bytes
 from runtime.state import host_copies
 
 TOLERANCE = 1e-4  # how far outputs in float32 may be from those of the torch model
-TRACED_BATCH = 2  # torch.export takes a size of 0 or 1 for one that never changes
 BATCHES = (1, 3)  # what the written files are tried with
 ONNX_BYTES = 2_000_000_000  # of weights in one file, which may hold 2 GiB in all
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
-Arguments = tuple[Any, ...]
-"""What a network is called with: what it reads, and its state where it has one."""
 Run = Callable[[Arguments], list[Tensor]]
 """An exported model: its output, then its states."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a network reads: numbers, or words where `below` says how many there are.
-
-    `shape` is without the batch, which comes first, or second (`batch_axis` 1) where the network
-    runs over time. `name` is what the input is called in a file.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    batch_axis: int = 0
-    below: int | None = None
-
-    @classmethod
-    def images(cls, shape: tuple[int, ...]) -> Inputs:
-        """Images [batch, channels, height, width] of a `shape` [channels, height, width]."""
-        return cls("image", shape)
-
-    @classmethod
-    def texts(cls, length: int, words: int) -> Inputs:
-        """Words int64 [length, batch], each below `words`."""
-        return cls("words", (length,), 1, words)
-
-    def draw(self, batch: int, draws: torch.Generator) -> Tensor:
-        """Standard normal float32 numbers, or words int64 that are all equally likely."""
-        axis = self.batch_axis
-        sizes = (*self.shape[:axis], batch, *self.shape[axis:])
-        if self.below is None:
-            return torch.randn(sizes, generator=draws)
-        return torch.randint(self.below, sizes, generator=draws)
 
 
 @dataclass(frozen=True)
@@ -85,24 +56,6 @@ class Exported:
     path: Path
     difference: float
     batches: tuple[int, ...]
-
-
-def inputs_of(model: FinalModel) -> Inputs:
-    """What a final model reads; one that runs over time is unrolled over `bptt` steps.
-
-    Raises:
-        DartsError: when the space, the genotype or a value is at fault.
-        UserError: when the network reads several things.
-    """
-    _, program, _ = specialised(model.space, model.profile, model.genotype, model.values)
-    if len(program.network.inputs) > 1:
-        raise UserError("--export takes networks with one input, and this one has several")
-    ((_, node),) = program.network.inputs
-    known = {**dict.fromkeys(program.open_sizes, model.settings.bptt), **program.values}
-    shape = tuple(int(evaluate(size, known)) for size in node.shape)
-    if node.below is not None:
-        return Inputs.texts(shape[0], int(evaluate(node.below, known)))
-    return Inputs("series", shape, 1) if program.open_sizes else Inputs.images(shape)
 
 
 @torch.no_grad()
@@ -169,14 +122,14 @@ def _write_onnx(subject: _Subject, file: Path) -> Run:
             f"these weights are {size / 1e9:.1f} GB, and an ONNX file holds {ONNX_BYTES / 1e9:g}: "
             f"use the format `torch`"
         )
-    names = _names(model, inputs)
+    names = names_of(model, inputs)
     write_bytes(file, _onnx_graph(subject, names))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors, no warnings
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
     def run(arguments: Arguments) -> list[Tensor]:
-        read = {name: t.numpy() for name, t in zip(names, _flat(arguments), strict=True)}
+        read = {name: t.numpy() for name, t in zip(names, flat(arguments), strict=True)}
         return [torch.from_numpy(values) for values in session.run(None, read)]
 
     return run
@@ -184,7 +137,7 @@ def _write_onnx(subject: _Subject, file: Path) -> Run:
 
 def _onnx_graph(subject: _Subject, names: list[str]) -> bytes:
     """The outputs are called `logits`, and a state `_after` its own name."""
-    arguments = _arguments(subject.model, subject.inputs, TRACED_BATCH)
+    arguments = arguments_of(subject.model, subject.inputs, TRACED_BATCH)
     with _quiet():
         # Not optimised: runtimes optimise for themselves, and onnxscript 0.7 drops a constant that
         # is still read where one value goes twice through relu6 and then relu.
@@ -194,7 +147,7 @@ def _onnx_graph(subject: _Subject, names: list[str]) -> bytes:
             dynamo=True,
             optimize=False,
             verbose=False,
-            dynamic_shapes=_dynamic(arguments, subject.inputs),
+            dynamic_shapes=dynamic_shapes(arguments, subject.inputs),
             input_names=names,
             output_names=["logits", *(f"{name}_after" for name in names[1:])],
         )
@@ -210,18 +163,18 @@ def _onnx_graph(subject: _Subject, names: list[str]) -> bytes:
 def _write_torch(subject: _Subject, file: Path) -> Run:
     """Each note is an extra file in the archive."""
     model, inputs = subject.model, subject.inputs
-    arguments = _arguments(model, inputs, TRACED_BATCH)
+    arguments = arguments_of(model, inputs, TRACED_BATCH)
     data = io.BytesIO()
     with _quiet():
-        dynamic = _dynamic(arguments, inputs)
+        dynamic = dynamic_shapes(arguments, inputs)
         program = torch.export.export(model, arguments, dynamic_shapes=dynamic)
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # it names the folders of this machine
         torch.export.save(program, data, extra_files=subject.about)
     write_bytes(file, data.getvalue())
     with _quiet():
-        loaded = torch.export.load(file).module()
-    return lambda arguments: _flat(loaded(*arguments))
+        loaded = torch.export.load(io.BytesIO(file.read_bytes())).module()
+    return lambda arguments: flat(loaded(*arguments))
 
 
 def _write_safetensors(subject: _Subject, file: Path) -> Run:
@@ -236,7 +189,7 @@ def _write_safetensors(subject: _Subject, file: Path) -> Run:
         loaded = execute(text.read_text(encoding="utf-8"), f"<{text.name}>")["Network"]()
     loaded.load_state_dict(load_file(file))
     loaded.eval()
-    return lambda arguments: _flat(loaded(*arguments))
+    return lambda arguments: flat(loaded(*arguments))
 
 
 _WRITERS: Mapping[str, Callable[[_Subject, Path], Run]] = {
@@ -273,47 +226,6 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-# -- what goes in and what comes out
-
-
-def _names(model: nn.Module, inputs: Inputs) -> list[str]:
-    """Those of the inputs in a file: what is read, then `state`, or `state_0`, `state_1` …"""
-    count = len(_flat(_arguments(model, inputs, TRACED_BATCH))) - 1
-    states = ["state"] if count == 1 else [f"state_{number}" for number in range(count)]
-    return [inputs.name, *states]
-
-
-def _arguments(model: nn.Module, inputs: Inputs, batch: int) -> Arguments:
-    """The same ones every time for a batch; states are uniform between -1 and 1."""
-    draws = generator(0, "export", batch)
-    first = inputs.draw(batch, draws)
-    if not hasattr(model, "init_hidden"):
-        return (first,)
-
-    def drawn(state: Tensor) -> Tensor:
-        return 2 * torch.rand(state.shape, generator=draws) - 1
-
-    start = cast(Any, model).init_hidden(batch)
-    return first, drawn(start) if isinstance(start, Tensor) else tuple(drawn(s) for s in start)
-
-
-def _dynamic(arguments: Arguments, inputs: Inputs) -> tuple[Any, ...]:
-    """The axis of the batch in each argument, for torch.export; in a state it is the first."""
-    batch = torch.export.Dim("batch")
-    of_states = [
-        {0: batch} if isinstance(state, Tensor) else tuple({0: batch} for _ in state)
-        for state in arguments[1:]
-    ]
-    return ({inputs.batch_axis: batch}, *of_states)
-
-
-def _flat(values: Any) -> list[Tensor]:
-    """The tensors of nested tuples, in order."""
-    if isinstance(values, Tensor):
-        return [values]
-    return [tensor for part in values for tensor in _flat(part)]
-
-
 # -- checks
 
 
@@ -328,8 +240,8 @@ def _check_weights(model: nn.Module) -> None:
 
 def _trials(model: nn.Module, inputs: Inputs) -> list[tuple[Arguments, list[Tensor]]]:
     """For each batch, arguments and what the torch model makes of them."""
-    drawn = [_arguments(model, inputs, batch) for batch in BATCHES]
-    trials = [(given, _flat(model(*given))) for given in drawn]
+    drawn = [arguments_of(model, inputs, batch) for batch in BATCHES]
+    trials = [(given, flat(model(*given))) for given in drawn]
     if not all(torch.isfinite(tensor).all() for _, wanted in trials for tensor in wanted):
         raise UserError(
             "what the model gives is not finite in float32, so it is not exported: use the "

@@ -194,7 +194,8 @@ def export(asked: Asked, format: str) -> None:
     Raises:
         UserError: for an unknown format, and where there is no place to write to.
     """
-    from runtime.export import FORMATS, export_model, inputs_of
+    from runtime.export import FORMATS, export_model
+    from runtime.export_inputs import inputs_of
 
     if format not in FORMATS:
         raise UserError(f"--export writes {', '.join(FORMATS)}, not `{format}`")

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from runtime.data import Images
 from runtime.errors import UserError
-from runtime.image_files import ImageFiles, opened
+from runtime.image_files import ImageFiles, read_image
 
 LAYOUT = "`train/<class>/` and `test/<class>/` hold the images"
-GREY_MODES = ("1", "L")
 
 
 def load_folder(folder: Path) -> Images:
@@ -134,11 +133,11 @@ def _walk(folder: Path, suffixes: set[str]) -> list[Path]:
 
 def _decode_all(files: Sequence[Path]) -> list[np.ndarray]:
     """Each image as bytes [height, width] or [height, width, 3], all of the first one's size."""
-    first = _decode(files[0])
+    first = np.asarray(read_image(files[0]))
     height, width = first.shape[:2]
 
     def decode(path: Path) -> np.ndarray:
-        pixels = _decode(path)
+        pixels = np.asarray(read_image(path))
         if pixels.shape[:2] != (height, width):
             raise UserError(
                 f"{path} is {pixels.shape[1]}×{pixels.shape[0]} pixels where {files[0]} is "
@@ -149,11 +148,6 @@ def _decode_all(files: Sequence[Path]) -> list[np.ndarray]:
     # Decoders release the interpreter's lock, so threads do run side by side.
     with ThreadPoolExecutor() as pool:
         return list(pool.map(decode, files))
-
-
-def _decode(path: Path) -> np.ndarray:
-    with opened(path) as image:
-        return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
 
 
 def _stack(decoded: list[np.ndarray]) -> Tensor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import repeat
@@ -24,6 +23,7 @@ RATIOS = (3 / 4, 4 / 3)  # of its width to its height
 TRIES = 10
 MARGIN = 8 / 7  # the shorter side of an image to test on, before the middle of it is cropped
 AHEAD = 2
+GREY_MODES = ("1", "L")
 WIDE_MODES = ("I", "F")  # Pillow would cut their values off at 255
 # What decoders raise for damaged files; a RuntimeError is that of a library beneath Pillow.
 UNREADABLE = (
@@ -60,6 +60,7 @@ class ImageFiles:
     test: tuple[Path, ...]
     test_labels: Tensor
     classes: tuple[str, ...]
+    pool: ThreadPoolExecutor = field(default_factory=ThreadPoolExecutor, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -68,7 +69,7 @@ class ImageFiles:
 
     def pixels(self, part: str) -> Files:
         """The images of part `train` or `test`."""
-        return Files(self.train if part == "train" else self.test, self.side)
+        return Files(self.train if part == "train" else self.test, self.side, self.pool)
 
     def facts(self) -> dict[str, Any]:
         """By what a run recognises its images: the labels and names of the files, and how long
@@ -97,6 +98,10 @@ class Files:
     paths: Sequence[Path]
     side: int
     pool: ThreadPoolExecutor = field(default_factory=ThreadPoolExecutor, repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
 
     @property
     def ahead(self) -> int:
@@ -129,28 +134,25 @@ class Files:
 
 def _read(path: Path, crop: Tensor | None, side: int) -> np.ndarray:
     """Bytes [side, side, 3]."""
-    with opened(path) as image:
-        box = middle(image.size, side) if crop is None else random_crop(image.size, crop)
-        scaled = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR, box)
-        return np.asarray(scaled)
+    image = read_image(path, "RGB")
+    box = middle(image.size, side) if crop is None else random_crop(image.size, crop)
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box))
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """An image file, to decode within.
+def read_image(path: Path, mode: str = "") -> Image.Image:
+    """An image in `mode`, or else in grey where the file is grey and in RGB where it is not.
 
     Raises:
         UserError: when it cannot be decoded, or has more than a byte for a channel of a pixel.
     """
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(WIDE_MODES):
-                raise UserError(
-                    f"{path} has more than 8 bits a channel: convert it to 8, or remove it"
-                )
-            yield image
+            wide = image.mode.startswith(WIDE_MODES)
+            if not wide:
+                return image.convert(mode or ("L" if image.mode in GREY_MODES else "RGB"))
     except UNREADABLE as error:
         raise UserError(f"cannot read {path} as an image: repair or remove it") from error
+    raise UserError(f"{path} has more than 8 bits a channel: convert it to 8, or remove it")
 
 
 def _length(path: Path) -> int:

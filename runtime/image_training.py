@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
@@ -121,7 +121,9 @@ class ImageTraining:
     def finished(self, history: list[dict[str, Any]]) -> None:
         pass
 
-    def result(self, history: list[dict[str, Any]], best: Mapping[str, Tensor]) -> dict[str, Any]:
+    def result(
+        self, history: list[dict[str, Any]], best: Callable[[], Mapping[str, Tensor]]
+    ) -> dict[str, Any]:
         """What the last epoch came to, and the accuracy of the best."""
         last = history[-1]
         return {
@@ -144,9 +146,6 @@ def _check(settings: Settings) -> None:
             f"images are trained on by `sgd`, not by `{settings.optimiser}`: set `optimiser` to "
             f"`sgd`"
         )
-    for name in ("slowness", "activation"):
-        if getattr(settings, name):
-            raise UserError(f"`{name}` is a penalty on recurrent networks: set it to 0 for images")
     if settings.batch < 2 * settings.accumulate:
         raise UserError(
             f"`accumulate` ({settings.accumulate}) cuts a `batch` of {settings.batch} into pieces "

@@ -13,11 +13,11 @@ from runtime.errors import UserError
 from runtime.final_model import FinalModel
 from runtime.progress import Reporter
 from runtime.request import Request
-from runtime.rundir import BEST, LAST, SETTINGS, RunFolder
+from runtime.rundir import BEST, LAST, SETTINGS, TRAIN, TRAIN_SEEDS, RunFolder
 from runtime.seed_runs import SeedsResult
 from runtime.task import Data
 from runtime.training import TrainingResult
-from runtime.training_request import JOB, TrainingRequest
+from runtime.training_request import TrainingRequest
 
 
 def resume(
@@ -41,9 +41,9 @@ def resume(
             as `search` and `train` do, like Interrupted.
     """
     job = rundir.open_folder(folder).read_settings().get("job")
-    if job == seed_runs.JOB:
+    if job == TRAIN_SEEDS:
         return seed_runs.resume_seeds(folder, data=data, device=device, progress=progress)
-    if job == JOB:
+    if job == TRAIN:
         return training.resume_training(folder, data=data, device=device, progress=progress)
     return bilevel_search.resume(folder, data=data, device=device, progress=progress)
 
@@ -65,7 +65,7 @@ def model_of_run(
     """
     opened = rundir.open_folder(folder)
     record = opened.read_settings()
-    if record.get("job") == seed_runs.JOB:
+    if record.get("job") == TRAIN_SEEDS:
         one = next(iter(sorted(opened.path.glob("seed-*"))), opened.path / "seed-0")
         raise UserError(f"{opened.path} holds several runs: name one, as {one}")
     model = _of_record(record, opened, genotype)
@@ -77,7 +77,7 @@ def _of_record(
     record: dict[str, Any], opened: RunFolder, genotype: compiler.Genotype | None
 ) -> FinalModel:
     try:
-        if record["job"] == JOB:
+        if record["job"] == TRAIN:
             model = TrainingRequest.of_record(record, opened).model
             return model if genotype is None else model.of(genotype)
         request = Request.of_record(record, opened.path)
@@ -98,7 +98,7 @@ def weights_of(folder: str | Path, which: str | None = None) -> Path:
     """
     opened = rundir.open_folder(folder)
     record = opened.read_settings()
-    if record.get("job") != JOB:
+    if record.get("job") != TRAIN:
         raise UserError(f"{opened.path} is no training, so it has no weights: give `--weights`")
     words = "words" in (record.get("facts") or {})
     chosen = which or ("best" if words else "last")

@@ -22,6 +22,10 @@ class Pixels(Protocol):
     def ahead(self) -> int:
         """How many batches to prepare while others are computed on; 0 where reading is quick."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the images are read to."""
+
     def __len__(self) -> int: ...
 
     def picked(self, rows: Tensor) -> Pixels:
@@ -45,6 +49,10 @@ class InMemory:
     def ahead(self) -> int:
         return 0
 
+    @property
+    def device(self) -> torch.device:
+        return self.tensor.device
+
     def __len__(self) -> int:
         return len(self.tensor)
 
@@ -52,7 +60,7 @@ class InMemory:
         return InMemory(self.tensor[rows])
 
     def read(self, chosen: Tensor, draw: torch.Generator | None = None) -> Tensor:
-        return self.tensor[chosen.to(self.tensor.device)]
+        return self.tensor[chosen.to(self.device)]
 
     def on(self, device: torch.device, share: float) -> InMemory:
         fits = device.type == "cpu" or (

@@ -13,11 +13,10 @@ import dsl
 from dsl.settings import Settings
 from dsl.space import Space
 from runtime.final_model import FinalModel
+from runtime.rundir import SEARCH
 from runtime.task import Data
 from runtime.unrolled import Hessian
 from runtime.version import version
-
-JOB = "search"  # what `settings.json` says of such a run
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Request:
     def record(self, data: Data, device: str, space: str) -> dict[str, Any]:
         """What `settings.json` says; `space` is the name of the space's copy beside it."""
         return {
-            "job": JOB,
+            "job": SEARCH,
             "dartsc": version(),
             "torch": str(torch.__version__),
             "space": space,

@@ -9,10 +9,14 @@
     model.py                  the final model, once the search is over
 
 Where a final model is trained, `genotype.yaml` and `model.py` are there from the start, and with
+them
 
     best.safetensors          the weights after the best epoch so far
     last.safetensors          those after the last epoch
     result.json               what they are worth, once the training is over
+
+Where one is trained with several seeds, each training has a folder `seed-<seed>` of its own; the
+folder around them holds the space, the settings, the genotype and a result of all.
 
 Every file is whole at any moment, for it is written beside its place and then moved there; the
 metrics, which grow line by line, are cut back to the checkpoint when a run resumes.
@@ -39,6 +43,7 @@ from dsl import files
 from dsl.space import Space
 from runtime.errors import UserError
 
+SEARCH, TRAIN, TRAIN_SEEDS = "search", "train", "train_seeds"  # the jobs, in `settings.json`
 FORMAT = 1  # of every JSON file; another number is another program's folder
 SETTINGS, METRICS, CHECKPOINT = "settings.json", "metrics.jsonl", "checkpoint.json"
 BEST, LAST, RESULT = "best.safetensors", "last.safetensors", "result.json"
@@ -75,7 +80,7 @@ class RunFolder:
         settings, checkpoint = self.read_settings(), self._read_json(CHECKPOINT)
         resolved = settings.get("settings")
         epochs = resolved.get("epochs") if isinstance(resolved, dict) else None
-        result = self.path / RESULT if settings.get("job") == "train" else self.model
+        result = self.path / RESULT if settings.get("job") == TRAIN else self.model
         done = epochs is not None and checkpoint.get("epoch") == epochs
         return result if done and result.is_file() else None
 
@@ -235,7 +240,7 @@ def open_folder(path: str | Path) -> RunFolder:
         UserError: when there is no such folder.
     """
     if not Path(path).is_dir():
-        raise UserError(f"there is no folder {path} to resume from")
+        raise UserError(f"there is no folder {path}: name that of a run")
     return RunFolder(Path(path))
 
 

@@ -24,8 +24,6 @@ from runtime.task import Data
 from runtime.training import TrainingResult, resume_training, train
 from runtime.version import version
 
-JOB = "train_seeds"  # what `settings.json` says of such a run
-
 
 @dataclass(frozen=True)
 class SeedsResult:
@@ -61,20 +59,20 @@ def train_seeds(
     program = dsl.load(space)
     if not isinstance(genotype, compiler.Genotype):
         genotype = compiler.Genotype.load(genotype)
-    folder = rundir.create(program.name, out)
-    record = {
-        "job": JOB,
-        "dartsc": version(),
-        "space": folder.write_space(program),
-        "profile": profile,
-        "overrides": overrides,
-        "data": data if data is None or isinstance(data, str) else data.name,
-        "seeds": list(seeds),
-        "device": target.type,
-    }
-    with disk_faults():
-        genotype.save(folder.genotype)
-    folder.write_settings(record)
+    with rundir.begun(program.name, out) as folder:
+        record = {
+            "job": rundir.TRAIN_SEEDS,
+            "dartsc": version(),
+            "space": folder.write_space(program),
+            "profile": profile,
+            "overrides": overrides,
+            "data": data if data is None or isinstance(data, str) else data.name,
+            "seeds": list(seeds),
+            "device": str(target),
+        }
+        with disk_faults():
+            genotype.save(folder.genotype)
+        folder.write_settings(record)
     try:
         return _finish(folder, record, data, device, progress)
     except (UserError, dsl.DartsError):

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 import compiler
-from dsl.settings import Settings
+from dsl.settings import Settings, meaningless
 from dsl.space import Space
 from runtime.bilevel import BilevelStep, StepLosses
-from runtime.data import ImageSet, load
+from runtime.data import Images, ImageSet, load
+from runtime.errors import UserError
 from runtime.image_task import ImageTask
 from runtime.objective import Loss
 from runtime.text import Text
@@ -55,11 +56,27 @@ def loaded(data: str | Data | None, settings: Settings) -> Data:
     """The data that are given, or called so; None is what the settings say.
 
     Raises:
-        UserError: when there is no such data set or it cannot be read.
+        UserError: when there is no such data set or it cannot be read, or when it cannot be
+            cropped as the settings say.
     """
-    if data is None or isinstance(data, str):
-        return load(data or settings.data, settings.resized_crop)
-    return data
+    found = data
+    if found is None or isinstance(found, str):
+        found = load(found or settings.data, settings.resized_crop)
+    elif isinstance(found, Images) and settings.resized_crop:
+        raise UserError("`resized_crop` takes crops from files: give `images:DIR`, or set it to 0")
+    return found
+
+
+def require_meaning(settings: Settings, data: Data) -> None:
+    """Raises:
+    UserError: for a setting that has been changed and means nothing for this kind of data.
+    """
+    kind, other = ("text", "images") if isinstance(data, Text) else ("images", "text")
+    idle = meaningless(settings, kind)
+    if idle:
+        raise UserError(
+            f"`{idle[0]}` is a setting for {other}, and `{data.name}` holds {kind}: leave it out"
+        )
 
 
 def fitted(space: Space, data: Data) -> dict[str, Any]:

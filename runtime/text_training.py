@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -65,9 +65,11 @@ class TextTraining:
             if stopped_improving(losses, s.patience):
                 self.training.average = Average(self.net)
 
-    def result(self, history: list[dict[str, Any]], best: Mapping[str, Tensor]) -> dict[str, Any]:
+    def result(
+        self, history: list[dict[str, Any]], best: Callable[[], Mapping[str, Tensor]]
+    ) -> dict[str, Any]:
         """The best weights on the test text, read in one stream."""
-        self.net.load_state_dict(best)
+        self.net.load_state_dict(best())
         loss = word_loss(self.net, self.test, self.settings.bptt)
         line = min(history, key=self.loss)
         return {

@@ -26,7 +26,7 @@ from runtime.progress import Reporter, Silent
 from runtime.rundir import BEST, LAST, Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
 from runtime.state import State, host_copies, seeded
-from runtime.task import Data, fitted, loaded
+from runtime.task import Data, fitted, loaded, require_meaning
 from runtime.training_request import TrainingRequest
 from runtime.training_task import make_training
 
@@ -89,15 +89,15 @@ def train(
         genotype = compiler.Genotype.load(genotype)
     found = loaded(data, settings)
     request = TrainingRequest(program, genotype, profile, overrides, fitted(program, found), seed)
+    require_meaning(settings, found)
     with seeded(seed, target), within_memory():
         run = _Run(request, found, target)
-        initialise(run.net, settings.init_uniform)
         with rundir.begun(program.name, out) as folder:
             name = folder.write_space(program)
             with disk_faults():
                 genotype.save(folder.genotype)
                 request.emit(folder.model)
-            folder.write_settings(request.record(found, target.type, name))
+            folder.write_settings(request.record(found, str(target), name))
             folder.write_checkpoint(Checkpoint(0, run.tensors()))
         return run.finish(folder, 0, progress or Silent())
 
@@ -138,7 +138,9 @@ class _Run:
     def __init__(self, request: TrainingRequest, data: Data, device: torch.device) -> None:
         self.settings = request.settings
         self.device = device
-        self.net = request.build().to(device)
+        self.net = request.build()
+        initialise(self.net, self.settings.init_uniform)
+        self.net.to(device)
         self.heads = tuple(f"{name}." for name in getattr(self.net, "auxiliary_modules", ()))
         self.task = make_training(self.net, data, self.settings, request.seed, device)
         self.state = State(self.net, self.task.optimiser, None, device)
@@ -158,20 +160,23 @@ class _Run:
         steps = self.task.steps(min(done + 1, epochs))
         progress.started(str(folder.path), epochs, done + 1, steps)
         with stopping(folder, progress):
+            if history:
+                self._keep(folder, history[-1])
             for epoch in range(done + 1, epochs + 1):
-                history.append(self._epoch(epoch, history, folder, progress))
+                history.append(self._epoch(epoch, history, progress))
                 self.task.finished(history)
                 folder.append_metrics(history[-1])
-                # The checkpoint comes last: what is newer than it is done again on resuming.
+                # What is newer than the checkpoint is done again on resuming, and the weights,
+                # which follow from it, are written again.
                 folder.write_checkpoint(Checkpoint(epoch, self.tensors()))
+                self._keep(folder, history[-1])
                 progress.epoch(history[-1])
             return self._result(history, folder)
 
     def _epoch(
-        self, epoch: int, history: list[dict[str, Any]], folder: RunFolder, progress: Reporter
+        self, epoch: int, history: list[dict[str, Any]], progress: Reporter
     ) -> dict[str, Any]:
-        """One epoch, counted from 1: trains, measures, and keeps the weights. Returns its line of
-        the metrics."""
+        """One epoch, counted from 1: trains and measures. Returns its line of the metrics."""
         begun = time.monotonic()
         lr = learning_rate(self.settings, epoch - 1)
         trained = self._train(epoch, lr, progress)
@@ -180,8 +185,6 @@ class _Run:
             self._require_finite(measured.values(), epoch)
             least = min((self.task.loss(line) for line in history), default=math.inf)
             best = self.task.loss(measured) < least
-            for name in (LAST, BEST) if best else (LAST,):
-                folder.write_weights(name, self._weights(), self.task.about)
         return {
             "epoch": epoch,
             "epochs": self.settings.epochs,
@@ -191,6 +194,12 @@ class _Run:
             "best": best,
             "seconds": time.monotonic() - begun,
         }
+
+    def _keep(self, folder: RunFolder, line: dict[str, Any]) -> None:
+        """Writes the weights after the last epoch, which may be the best."""
+        with self.task.in_use():
+            for name in (LAST, BEST) if line["best"] else (LAST,):
+                folder.write_weights(name, self._weights(), self.task.about)
 
     def _weights(self) -> dict[str, Tensor]:
         """The state dict of the network without its auxiliary heads, which only training has."""
@@ -223,9 +232,7 @@ class _Run:
         parameters = sum(
             p.numel() for n, p in self.net.named_parameters() if not n.startswith(self.heads)
         )
-        # Auxiliary heads keep the weights that they have: nothing is measured with them.
-        kept = self.net.state_dict() | folder.read_weights(BEST)
-        measured = self.task.result(history, kept)
+        measured = self.task.result(history, lambda: folder.read_weights(BEST))
         self._require_finite(measured.values(), best)
         folder.write_result({"parameters": parameters, "best_epoch": best, **measured})
         return TrainingResult(

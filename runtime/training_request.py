@@ -15,11 +15,9 @@ from dsl.settings import Settings
 from dsl.space import Space
 from runtime.final_model import FinalModel
 from runtime.request import tuples
-from runtime.rundir import RunFolder
+from runtime.rundir import TRAIN, RunFolder
 from runtime.task import Data
 from runtime.version import version
-
-JOB = "train"  # what `settings.json` says of such a run
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class TrainingRequest:
         """What `settings.json` says; `space` is the name of the space's copy beside it, and the
         genotype stands in a file of its own."""
         return {
-            "job": JOB,
+            "job": TRAIN,
             "dartsc": version(),
             "torch": str(torch.__version__),
             "space": space,

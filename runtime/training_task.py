@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -45,8 +45,10 @@ class TrainingTask(Protocol):
     def finished(self, history: list[dict[str, Any]]) -> None:
         """An epoch is over; `history` has its line of metrics and all before."""
 
-    def result(self, history: list[dict[str, Any]], best: Mapping[str, Tensor]) -> dict[str, Any]:
-        """What the training came to, on data that were not trained on. `best` are the weights
+    def result(
+        self, history: list[dict[str, Any]], best: Callable[[], Mapping[str, Tensor]]
+    ) -> dict[str, Any]:
+        """What the training came to, on data that were not trained on. `best` reads the weights
         after the best epoch."""
 
     def tensors(self) -> dict[str, Tensor]:

@@ -206,7 +206,9 @@ def test_a_search_takes_no_setting_of_training(tmp_path, digits):
         search(SPACE, digits, tmp_path / "run", accumulate=2, **QUICK)
     with pytest.raises(UserError, match="set `optimiser` to `sgd`"):
         search(SPACE, digits, tmp_path / "run", optimiser="averaged_sgd", **QUICK)
-    with pytest.raises(UserError, match="set `slowness` to 0"):
+    with pytest.raises(
+        UserError, match="`slowness` is a setting for text, and `digits` holds images"
+    ):
         search(SPACE, digits, tmp_path / "run", slowness=0.1, **QUICK)
     assert not (tmp_path / "run").exists()
 

@@ -20,7 +20,8 @@ from compiler import Genotype
 from compiler.compile import compile_space
 from runtime import export, staging
 from runtime.errors import UserError
-from runtime.export import FORMATS, Inputs, export_model, inputs_of
+from runtime.export import FORMATS, export_model
+from runtime.export_inputs import Inputs, inputs_of
 from runtime.final_model import FinalModel
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}

@@ -184,7 +184,6 @@ def test_bfloat16_computes_in_it_and_learns_alike():
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"optimiser": "averaged_sgd"}, "`sgd`, not by `averaged_sgd`"),
-    ({"slowness": 1e-3}, "`slowness` is a penalty on recurrent networks"),
     ({"accumulate": 5}, "into pieces of less than two images"),
     ({"subset": 50}, "asks for 50 training images"),
     ({"cutout": 8}, "blanks whole images"),

@@ -26,6 +26,8 @@ QUICK = {
     "batch": 4, "evaluation_batch": 2, "bptt": 5, "schedule": "constant",
     "momentum": 0.0, "lr": 2.0, "decay": 0.0, "clip": 0.25, "slowness": 0.7, "epochs": 4,
     "optimiser": "averaged_sgd", "patience": 1,
+    # What the space says for images.
+    "crop": 0, "flip": False, "cutout": 0, "drop_path": 0.0, "auxiliary_weight": 0.0,
 }  # fmt: skip
 GENOTYPE = Genotype.parse(DARTS_V2)
 
@@ -214,7 +216,9 @@ def test_resuming_refuses_another_text(tmp_path):
 
 
 def test_damage_is_told_in_a_line(tmp_path):
-    out = run(tmp_path / "run", epochs=1).folder
+    result = run(tmp_path / "run", epochs=6)
+    assert result.best_epoch < 6  # so that the weights do not follow from the checkpoint
+    out = result.folder
     weights = (out / "best.safetensors").read_bytes()
     (out / "best.safetensors").write_bytes(weights[:-5])
     with pytest.raises(UserError, match=r"best.safetensors is missing or damaged"):
@@ -242,3 +246,22 @@ def test_mistakes_leave_no_folder(tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     with pytest.raises(UserError, match=r"finite number in epoch 1: try a smaller `lr`"):
         run(tmp_path / "run", lr=1e300, clip=0.0)
+
+
+def test_the_best_weights_follow_from_the_checkpoint(tmp_path):
+    """Where a run was cut off between the two, they are written again when it goes on."""
+    result = run(tmp_path / "run", epochs=1)
+    expected = load_file(result.best)
+    for path in (result.best, result.last):
+        path.unlink()
+    (result.folder / "result.json").unlink()
+    assert resume(result.folder, data=text()) == result
+    assert same_tensors(load_file(result.best), expected)
+
+
+@pytest.mark.parametrize("setting", [{"cutout": 4}, {"drop_path": 0.2}, {"label_smoothing": 0.1}])
+def test_settings_that_mean_nothing_for_words(tmp_path, setting):
+    (name,) = setting
+    with pytest.raises(UserError, match=f"`{name}` is a setting for images, and `mine` holds text"):
+        run(tmp_path / "run", **setting)
+    assert list(tmp_path.iterdir()) == []
