@@ -99,6 +99,10 @@ def write(decisions: Iterable[tuple[str, str]], sources: Sequence[str]) -> str:
     if len(inputs) != 1 or len(nodes) != len(groups):
         raise ValueError("a string is of a cell with one input")
     numbers = {value: number for number, value in enumerate([*inputs, *nodes])}
+    for node, group in groups.items():
+        unknown = next((source for source in group if source not in numbers), None)
+        if unknown is not None:
+            raise ValueError(f"`{node}` has several edges from one value, as from `{unknown}`")
     parts = []
     for node in nodes:
         order = sorted(groups[node], key=lambda source: numbers[source])

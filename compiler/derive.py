@@ -180,7 +180,7 @@ def _audited(kind: Region, alphas: Sequence[Row], rule: str) -> KindAudit:
     scored = [_scored(d, row, rule) for d, row in zip(kind.decisions, alphas, strict=True)]
     nodes = []
     for node, count in kept(kind).items():
-        own = [e for e in scored if (e.decision.node or e.decision.path) == node]
+        own = [e for e in scored if e.decision.place == node]
         order = sorted(range(len(own)), key=lambda number: -own[number].rank)
         winners = order[:count]
         edges = tuple(replace(edge, kept=number in winners) for number, edge in enumerate(own))

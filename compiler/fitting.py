@@ -94,7 +94,7 @@ def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
         raise _MisfitError(
             f"`{kind.name}` keeps {wanted} edges, the genotype names {len(cell.decisions)}"
         )
-    nodes = {d.path: d.node or d.path for d in kind.decisions}
+    nodes = {d.path: d.place for d in kind.decisions}
     taken = Counter(nodes.get(path) for path in named)
     rest = iter(numbered)
     for node, count in kept(kind).items():
@@ -109,7 +109,7 @@ def _edge_of(
     """The path of the first edge into `node` from value `number` that is not named yet."""
     values = _values(cell, kind)
     source = values[number] if 0 <= number < len(values) else None
-    edges = [d for d in kind.decisions if d.source is not None and (d.node or d.path) == node]
+    edges = [d for d in kind.decisions if d.source is not None and d.place == node]
     paths = [d.path for d in edges if d.source == source]
     if not paths:
         sources = dict.fromkeys(d.source for d in edges if d.source in values)
@@ -165,7 +165,7 @@ def _check(chosen: dict[str, str], kind: Region) -> None:
         if path not in decisions:
             raise _MisfitError(f"`{kind.name}` decides no `{path}`", did_you_mean(path, decisions))
         _check_option(option, decisions[path], kind)
-    found = Counter(decisions[path].node or path for path in chosen)
+    found = Counter(decisions[path].place for path in chosen)
     for node, count in kept(kind).items():
         if found[node] != count:
             raise _MisfitError(

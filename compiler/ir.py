@@ -204,6 +204,11 @@ class Decision:
     """Label and whether it is a sink, in the order of the file."""
 
     @property
+    def place(self) -> str:
+        """The node that its edge enters, or its own path where it stands on no edge."""
+        return self.node or self.path
+
+    @property
     def selectable(self) -> tuple[str, ...]:
         return tuple(label for label, sink in self.options if not sink)
 

@@ -98,7 +98,7 @@ def is_cell_call(step: Step) -> bool:
 
 def kept(kind: Region) -> dict[str, int]:
     """How many edges each node of a kind keeps, in the order of the program."""
-    edges = Counter(d.node or d.path for d in kind.decisions)
+    edges = Counter(d.place for d in kind.decisions)
     most = None if kind.keep is None else kind.keep.count
     return {node: count if most is None else min(most, count) for node, count in edges.items()}
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from compiler.derive import Derivation, derive
 from compiler.genotype import Genotype
-from compiler.pictures import of_kinds, together
 from compiler.program import Program, stacks
 
 ALPHA_SCALE = 1e-3
@@ -84,6 +83,8 @@ class Supernet(nn.Module):
 
     def _repr_svg_(self) -> str | None:
         """What a notebook shows: the cells as they would be derived now."""
+        from compiler.pictures import of_kinds, together
+
         kinds = self.program.kinds
         return together(of_kinds(kinds, self.genotype())) if kinds else None
 

@@ -33,7 +33,7 @@ def without_sinks(kind: Region) -> set[str]:
     """The nodes of a kind that have no sink."""
     sinks: dict[str, bool] = {}
     for d in kind.decisions:
-        node = d.node or d.path
+        node = d.place
         sinks[node] = sinks.get(node, False) or any(sink for _, sink in d.options)
     return {node for node, any_sink in sinks.items() if not any_sink}
 
@@ -49,7 +49,7 @@ def test_differences_are_those_of_the_genotypes() -> None:
         for kind in kinds:
             differences = comparison.differences[kind.name]
             assert list(differences) == [r for r in RULES if r != own.kinds[kind.name].rule]
-            nodes = {d.path: d.node or d.path for d in kind.decisions}
+            nodes = {d.path: d.place for d in kind.decisions}
             for rule, found in differences.items():
                 silent = without_sinks(kind) if rule == "edge" else set()
                 if found is None:

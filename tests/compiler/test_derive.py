@@ -48,8 +48,8 @@ def plain(kind: Region, alphas: Rows, rule: str, count: int | None) -> dict[str,
         assert strongest is not None
         best[decision.path] = strongest[0], (1 - lost if rule == "edge" else strongest[1])
     chosen = {}
-    for node in dict.fromkeys(d.node or d.path for d in kind.decisions):
-        rest = [d.path for d in kind.decisions if (d.node or d.path) == node]
+    for node in dict.fromkeys(d.place for d in kind.decisions):
+        rest = [d.path for d in kind.decisions if d.place == node]
         for _ in range(len(rest) if count is None else min(count, len(rest))):
             winner = max(rest, key=lambda path: best[path][1])
             rest.remove(winner)

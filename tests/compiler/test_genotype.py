@@ -117,7 +117,7 @@ def genotypes(draw: st.DrawFn, kinds: list[Region]) -> Genotype:
     for kind in kinds:
         chosen: set[str] = set()
         for node, count in kept(kind).items():
-            paths = [d.path for d in kind.decisions if (d.node or d.path) == node]
+            paths = [d.path for d in kind.decisions if d.place == node]
             chosen |= set(draw(st.permutations(paths))[:count])
         decisions = tuple(
             (d.path, draw(st.sampled_from(d.selectable)))

@@ -122,7 +122,7 @@ def listed(kind: Region) -> Iterator[tuple[tuple[str, str], ...]]:
     """All that a kind can decide: for every node some of its edges, with an option for each."""
     by_node = []
     for node, count in kept(kind).items():
-        own = [d for d in kind.decisions if (d.node or d.path) == node]
+        own = [d for d in kind.decisions if d.place == node]
         by_node.append(
             [
                 tuple(zip((d.path for d in edges), options, strict=True))

@@ -28,7 +28,7 @@ def by_lot(kinds: list[Region], random: Random) -> Genotype:
     for kind in kinds:
         chosen: set[str] = set()
         for node, count in kept(kind).items():
-            paths = [d.path for d in kind.decisions if (d.node or d.path) == node]
+            paths = [d.path for d in kind.decisions if d.place == node]
             chosen |= set(random.sample(paths, count))
         decisions = tuple(
             (d.path, random.choice(d.selectable)) for d in kind.decisions if d.path in chosen
