@@ -15,8 +15,9 @@ from compiler.program import stacks
 from dsl.settings import Value
 from dsl.space import Space
 from runtime.errors import UserError
-from runtime.request import Request
-from runtime.rundir import SEARCH, SETTINGS, TRAIN, open_folder
+from runtime.reopening import request_of
+from runtime.rundir import SEARCH, TRAIN, open_folder
+from runtime.search_request import SearchRequest
 from runtime.state import under
 from runtime.weights import Weights
 
@@ -43,10 +44,7 @@ def of_run(folder: str | Path, epoch: int | None = None) -> Searched:
     if record.get("job") != SEARCH:
         what = "a training" if record.get("job") == TRAIN else "no search"
         raise UserError(f"{opened.path} is {what}: only a search has alphas to derive from")
-    try:
-        request = Request.of_record(record, opened.path)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{opened.path / SETTINGS} is damaged: start a new run") from error
+    request = request_of(opened, SearchRequest)
     lines = {line["epoch"]: line for line in opened.read_metrics() if "alphas" in line}
     if not lines:
         raise UserError(f"{opened.path} has no alphas yet: its first epoch is not over")

@@ -24,9 +24,10 @@ from runtime.initialise import initialise
 from runtime.language_model import Penalties
 from runtime.measure import Means
 from runtime.progress import Reporter, Silent
-from runtime.request import Request
+from runtime.reopening import reopened
 from runtime.rundir import Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
+from runtime.search_request import SearchRequest
 from runtime.state import State, seeded
 from runtime.task import Data, fitted, loaded, make_task, require_meaning
 from runtime.unrolled import Hessian
@@ -82,7 +83,7 @@ def search(
     found = loaded(data, settings)
     decided = fitted(program, found)
     require_meaning(settings, found)
-    request = Request(program, profile, overrides, decided, passes, order, hessian, seed)
+    request = SearchRequest(program, profile, overrides, decided, passes, order, hessian, seed)
     with seeded(seed, target), within_memory():
         run = _Run(request, found, target)
         with rundir.begun(program.name, out) as folder:
@@ -112,28 +113,17 @@ def resume(
         UserError: when the folder is no run's or is damaged, or the data set is another one; and
             as `search` does, like Interrupted.
     """
-    opened = rundir.open_folder(folder)
-    record = opened.read_settings()
-    checkpoint = opened.read_checkpoint()
-    try:
-        request = Request.of_record(record, opened.path)
-        name, known = record["data"], record["facts"]
-        target = choose_device(device or record["device"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{opened.path / rundir.SETTINGS} is damaged: start a new run") from error
-    found = loaded(data or name, request.settings)
-    if found.facts() != known:
-        raise UserError(f"`{found.name}` is not the data set that {opened.path} began with")
-    with seeded(request.seed, target), within_memory():
-        run = _Run(request, found, target)
-        run.state.restore(checkpoint.tensors)
-        return run.finish(opened, checkpoint.epoch, progress or Silent())
+    run = reopened(folder, SearchRequest, data, device)
+    with seeded(run.request.seed, run.device), within_memory():
+        search = _Run(run.request, run.data, run.device)
+        search.state.restore(run.checkpoint.tensors)
+        return search.finish(run.folder, run.checkpoint.epoch, progress or Silent())
 
 
 class _Run:
     """A network, its optimisers and its data, and the loop over them."""
 
-    def __init__(self, request: Request, data: Data, device: torch.device) -> None:
+    def __init__(self, request: SearchRequest, data: Data, device: torch.device) -> None:
         self.request, self.device = request, device
         self.settings = s = request.settings
         _check(s)

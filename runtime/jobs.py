@@ -12,8 +12,9 @@ from runtime.bilevel_search import SearchResult
 from runtime.errors import UserError
 from runtime.final_model import FinalModel
 from runtime.progress import Reporter
-from runtime.request import Request
-from runtime.rundir import BEST, LAST, SETTINGS, TRAIN, TRAIN_SEEDS, RunFolder
+from runtime.reopening import request_of
+from runtime.rundir import BEST, LAST, TRAIN, TRAIN_SEEDS, RunFolder
+from runtime.search_request import SearchRequest
 from runtime.seed_runs import SeedsResult
 from runtime.task import Data
 from runtime.training import TrainingResult
@@ -68,26 +69,21 @@ def model_of_run(
     if record.get("job") == TRAIN_SEEDS:
         one = next(iter(sorted(opened.path.glob("seed-*"))), opened.path / "seed-0")
         raise UserError(f"{opened.path} holds several runs: name one, as {one}")
-    model = _of_record(record, opened, genotype)
+    model = _model(opened, record.get("job"), genotype)
     values: dict[str, Any] = {**model.values, **overrides}
     return FinalModel(model.space, model.genotype, profile or model.profile, values)
 
 
-def _of_record(
-    record: dict[str, Any], opened: RunFolder, genotype: compiler.Genotype | None
-) -> FinalModel:
-    try:
-        if record["job"] == TRAIN:
-            model = TrainingRequest.of_record(record, opened).model
-            return model if genotype is None else model.of(genotype)
-        request = Request.of_record(record, opened.path)
-        if genotype is None:
-            if not opened.genotype.is_file():
-                raise UserError(f"{opened.path} has no genotype yet: its first epoch is not over")
-            genotype = compiler.Genotype.load(opened.genotype)
-        return request.final(genotype)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{opened.path / SETTINGS} is damaged: start a new run") from error
+def _model(opened: RunFolder, job: object, genotype: compiler.Genotype | None) -> FinalModel:
+    if job == TRAIN:
+        model = request_of(opened, TrainingRequest).model
+        return model if genotype is None else model.of(genotype)
+    request = request_of(opened, SearchRequest)
+    if genotype is None:
+        if not opened.genotype.is_file():
+            raise UserError(f"{opened.path} has no genotype yet: its first epoch is not over")
+        genotype = compiler.Genotype.load(opened.genotype)
+    return request.final(genotype)
 
 
 def weights_of(folder: str | Path, which: str | None = None) -> Path:

@@ -18,8 +18,8 @@ from runtime.device import choose_device
 from runtime.errors import UserError
 from runtime.guard import Interrupted
 from runtime.progress import Reporter
-from runtime.request import tuples
 from runtime.rundir import RunFolder, disk_faults
+from runtime.search_request import tuples
 from runtime.task import Data
 from runtime.training import TrainingResult, resume_training, train
 from runtime.version import version

@@ -23,6 +23,7 @@ from runtime.guard import stopping, within_memory
 from runtime.initialise import initialise
 from runtime.measure import Mean
 from runtime.progress import Reporter, Silent
+from runtime.reopening import reopened
 from runtime.rundir import BEST, LAST, Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
 from runtime.state import State, host_copies, seeded
@@ -114,22 +115,11 @@ def resume_training(
     On a CPU the result is that of a training without interruption, bit for bit. The arguments and
     the faults are those of `runtime.resume`.
     """
-    opened = rundir.open_folder(folder)
-    record = opened.read_settings()
-    checkpoint = opened.read_checkpoint()
-    try:
-        request = TrainingRequest.of_record(record, opened)
-        name, known = record["data"], record["facts"]
-        target = choose_device(device or record["device"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{opened.path / rundir.SETTINGS} is damaged: start a new run") from error
-    found = loaded(data or name, request.settings)
-    if found.facts() != known:
-        raise UserError(f"`{found.name}` is not the data set that {opened.path} began with")
-    with seeded(request.seed, target), within_memory():
-        run = _Run(request, found, target)
-        run.restore(checkpoint.tensors)
-        return run.finish(opened, checkpoint.epoch, progress or Silent())
+    run = reopened(folder, TrainingRequest, data, device)
+    with seeded(run.request.seed, run.device), within_memory():
+        training = _Run(run.request, run.data, run.device)
+        training.restore(run.checkpoint.tensors)
+        return training.finish(run.folder, run.checkpoint.epoch, progress or Silent())
 
 
 class _Run:

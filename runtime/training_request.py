@@ -14,8 +14,8 @@ import dsl
 from dsl.settings import Settings
 from dsl.space import Space
 from runtime.final_model import FinalModel
-from runtime.request import tuples
 from runtime.rundir import TRAIN, RunFolder
+from runtime.search_request import tuples
 from runtime.task import Data
 from runtime.version import version
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -13,14 +12,14 @@ import dsl
 from dsl.settings import Settings
 from dsl.space import Space
 from runtime.final_model import FinalModel
-from runtime.rundir import SEARCH
+from runtime.rundir import SEARCH, RunFolder
 from runtime.task import Data
 from runtime.unrolled import Hessian
 from runtime.version import version
 
 
 @dataclass(frozen=True)
-class Request:
+class SearchRequest:
     """What a run was asked for: with its data, all that its numbers depend on."""
 
     space: Space
@@ -82,15 +81,15 @@ class Request:
         }
 
     @classmethod
-    def of_record(cls, record: dict[str, Any], folder: Path) -> Request:
-        """The request that `record` was made from, with the space's copy in `folder`.
+    def of_record(cls, record: dict[str, Any], folder: RunFolder) -> SearchRequest:
+        """The request that `record` was made from, with the space's copy in the folder.
 
         Raises:
             KeyError, TypeError, AttributeError: when it is no such record.
             dsl.DartsError: when the copy is no longer what it was.
         """
         return cls(
-            dsl.load(folder / record["space"]),
+            dsl.load(folder.path / record["space"]),
             record["profile"],
             tuples(record["overrides"]),
             tuples(record["fitted"]),
