@@ -137,9 +137,11 @@ def _kind(kind: Region, comparison: Comparison) -> Iterator[str]:
 
 
 def _rule(audit: KindAudit) -> str:
+    silent = not any(speaks(audit.rule, node) for node in audit.nodes)
+    note = f", which {SILENT}" if silent else ""
     if audit.keep is None:
-        return f"every edge is kept, strengths by {audit.rule}"
-    return f"keep {audit.keep} edge{'s' * (audit.keep > 1)} per node by {audit.rule}"
+        return f"every edge is kept, strengths by {audit.rule}{note}"
+    return f"keep {audit.keep} edge{'s' * (audit.keep > 1)} per node by {audit.rule}{note}"
 
 
 def _warnings(kind: Region, audit: KindAudit) -> Iterator[str]:

@@ -71,18 +71,18 @@ class Genotype:
         """
         return cls({kind: CellGenotype(*parts) for kind, parts in read(text, name).items()}, name)
 
-    def save(
-        self, path: str | Path, audit: Mapping[str, Any] | None = None, *, form: str = "yaml"
-    ) -> None:
-        """Writes YAML, with the audit of a derivation below it; or `tuples`, or a `string`.
+    def save(self, path: str | Path, audit: Mapping[str, Any] | None = None) -> None:
+        """Writes the tuple form where the file's name ends in `.txt`, a string where it ends in
+        `.arch`, and else YAML, with the audit of a derivation below it.
 
         Raises:
             DartsError: when it has no string.
             OSError: when the file cannot be written.
         """
-        if form != "yaml":
-            text = {"tuples": self.__str__, "string": self.arch_string}[form]()
-            write_text(Path(path), f"{text}\n")
+        forms = {".txt": self.__str__, ".arch": self.arch_string}
+        form = forms.get(Path(path).suffix)
+        if form is not None:
+            write_text(Path(path), f"{form()}\n")
             return
         document: dict[str, Any] = {"cells": {}}
         for kind, cell in self.cells.items():

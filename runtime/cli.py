@@ -99,7 +99,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 @click.option("--epoch", type=click.IntRange(1), help="with --derive, after which epoch")
 @click.option("--rule", help="with --derive, weight, `weight without sinks`, alpha or edge")
 @click.option("--alphas", type=PATH, help="with --derive and a file, a supernet's state dict")
-@click.option("--genotype", type=PATH, help="a genotype: YAML, tuple form, or a string of arrows")
+@click.option("--genotype", type=PATH, help="a genotype's file: YAML, tuple form, or a string")
 @click.option("--evaluate", is_flag=True, help="measure trained weights on the test data")
 @click.option("--weights", metavar="PATH", help="a safetensors file; of a run, best or last")
 @click.option("--export", metavar="FORMAT", help="write onnx, torch or safetensors, checked")

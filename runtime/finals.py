@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from runtime.final_model import FinalModel
     from runtime.weights import Weights
 
-FORMS = {".txt": "tuples", ".arch": "string"}
-"""How genotypes are saved, by the suffix of the file; in others as YAML."""
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 
 
@@ -77,6 +75,9 @@ def derive(asked: Asked) -> None:
         assert asked.file is not None and asked.alphas is not None
         searched = alphas.of_file(asked.file, asked.alphas, asked.laid_over, **asked.overrides)
     derived = derive(searched.kinds, searched.alphas, asked.rule)
+    if asked.out is not None:
+        with disk_faults():
+            derived.genotype.save(asked.out, derived.audit)
     audit = searched.kinds, searched.alphas, asked.rule
     if asked.telling.as_json:
         data = {"genotype": str(derived.genotype), "epoch": searched.epoch}
@@ -85,10 +86,6 @@ def derive(asked: Asked) -> None:
         after = "" if searched.epoch is None else f"after epoch {searched.epoch}\n"
         print(f"{after}{derived.genotype}\n\n{audit_text(*audit)}", end="")
     if asked.out is not None:
-        with disk_faults():
-            derived.genotype.save(
-                asked.out, derived.audit, form=FORMS.get(asked.out.suffix, "yaml")
-            )
         asked.telling.say(f"{asked.out}: written")
 
 
@@ -180,11 +177,8 @@ def draw(asked: Asked, path: Path) -> None:
         pictures = compiler.draw(model.space, model.genotype, model.profile, **model.values)
     if not pictures:
         raise UserError("this space has no cell that decides anything, so there is none to draw")
-    form = kinds[path.suffix]
-    texts = [getattr(picture, form)() for picture in pictures.values()]
-    text = together(pictures) if form == "svg" else "\n".join(texts)
     with disk_faults():
-        write_text(path, text)
+        write_text(path, together(pictures, kinds[path.suffix]))
     asked.telling.say(f"{path}: {', '.join(pictures)}")
 
 

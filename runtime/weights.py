@@ -42,7 +42,7 @@ class Weights:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 return cls(path, tensors, dict(file.metadata() or {}))
         except (OSError, SafetensorError) as error:
-            raise UserError(f"{path} holds no weights that can be read: {error}") from error
+            raise UserError(f"{path} is no safetensors file that can be read: {error}") from error
 
     def put_into(self, net: nn.Module) -> None:
         """Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ class Picture:
 
     def dot(self) -> str:
         """A digraph for `dot`."""
-        return dot_of(self.cell)
+        return dot_of([self.cell])
 
     def mermaid(self) -> str:
         """A flowchart, as Markdown pages show it in a block marked `mermaid`."""
-        return mermaid_of(self.cell)
+        return mermaid_of([self.cell])
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -81,10 +81,17 @@ def of_kinds(kinds: list[Region], genotype: Genotype | None = None) -> dict[str,
     return {kind.name: Picture(cell_of(kind, chosen[kind.name])) for kind in kinds}
 
 
-def together(pictures: Mapping[str, Picture] | Iterable[Picture]) -> str:
-    """Pictures below each other, as one standalone SVG file."""
+FORMS: Mapping[str, Callable[[Sequence[Cell]], str]] = {
+    "svg": svg_of,
+    "dot": dot_of,
+    "mermaid": mermaid_of,
+}
+
+
+def together(pictures: Mapping[str, Picture] | Iterable[Picture], form: str = "svg") -> str:
+    """Several pictures as one file in one of FORMS; in SVG they stand below each other."""
     several = pictures.values() if isinstance(pictures, Mapping) else pictures
-    return svg_of([picture.cell for picture in several])
+    return FORMS[form]([picture.cell for picture in several])
 
 
 def of_genotype(genotype: Genotype) -> str | None:

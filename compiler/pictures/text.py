@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from compiler.pictures.colours import (
@@ -30,16 +30,40 @@ class _Arrow:
     colour: Colour
 
 
-def dot_of(cell: Cell) -> str:
-    """A digraph from left to right."""
-    lines_of_title = [cell.name, *map(_told, cell.sets)]
-    title = "".join(f"{_escaped(line)}\\l" for line in lines_of_title)
-    lines = [
-        f"digraph {_quoted(cell.name)} {{",
-        f'  graph [rankdir=LR labelloc=t labeljust=l label="{title}" fontname={FONT}]',
+def dot_of(cells: Sequence[Cell]) -> str:
+    """A digraph from left to right; several cells are clusters of one."""
+    if len(cells) == 1:
+        (cell,) = cells
+        body = _dot_body(cell, "v")
+        return "\n".join([*_dot_head(cell.name, f"labelloc=t {_dot_title(cell)} "), *body, "}", ""])
+    lines = _dot_head("cells", "")
+    for count, cell in enumerate(cells):
+        lines += [
+            f"  subgraph cluster_{count} {{",
+            f'    graph [{_dot_title(cell)} color="{JOIN.line}"]',
+        ]
+        lines += [f"  {line}" for line in _dot_body(cell, f"c{count}v")]
+        lines.append("  }")
+    return "\n".join([*lines, "}", ""])
+
+
+def _dot_head(name: str, title: str) -> list[str]:
+    return [
+        f"digraph {_quoted(name)} {{",
+        f"  graph [rankdir=LR {title}fontname={FONT}]",
         f'  node [shape=box fontname={FONT} fontsize=12 fontcolor="{TEXT}" height=0.3]',
         f'  edge [fontname={FONT} fontsize=11 fontcolor="{TEXT}" arrowsize=0.7]',
     ]
+
+
+def _dot_title(cell: Cell) -> str:
+    lines = [cell.name, *map(_told, cell.sets)]
+    return 'labeljust=l label="' + "".join(f"{_escaped(line)}\\l" for line in lines) + '"'
+
+
+def _dot_body(cell: Cell, name: str) -> list[str]:
+    """Boxes and arrows; boxes are called by `name` and their numbers."""
+    lines = []
     on_arrows = _on_arrows(cell)
     for number, box in enumerate(cell.boxes):
         if number in on_arrows:
@@ -48,38 +72,55 @@ def dot_of(cell: Cell) -> str:
         fill, line = _looks(box)
         label = _quoted(box.label, box.note)
         looks = f'style={style} fillcolor="{fill}" color="{line}"'
-        lines.append(f"  v{number} [label={label} {looks}]")
+        lines.append(f"  {name}{number} [label={label} {looks}]")
     for arrow in _arrows(cell):
         label = f"label={_quoted(arrow.bears.label)} " if arrow.bears else ""
         dashed = " style=dashed" if arrow.colour.dashes else ""
         lines.append(
-            f'  v{arrow.tail} -> v{arrow.head} [{label}color="{arrow.colour.line}"{dashed}]'
+            f"  {name}{arrow.tail} -> {name}{arrow.head} "
+            f'[{label}color="{arrow.colour.line}"{dashed}]'
         )
-    return "\n".join([*lines, "}", ""])
+    return lines
 
 
-def mermaid_of(cell: Cell) -> str:
-    """A flowchart from left to right."""
-    lines = ["---", f'title: "{_entities(cell.name)}"', "---", "flowchart LR"]
+def mermaid_of(cells: Sequence[Cell]) -> str:
+    """A flowchart from left to right; several cells are subgraphs of one."""
+    if len(cells) == 1:
+        (cell,) = cells
+        lines, styles = _mermaid_body(cell, "", 0)
+        head = ["---", f'title: "{_entities(cell.name)}"', "---", "flowchart LR"]
+        return "\n".join([*head, *lines, *styles, ""])
+    lines, styles, links = ["flowchart TB"], [], 0
+    for count, cell in enumerate(cells):
+        body, looks = _mermaid_body(cell, f"c{count}", links)
+        lines += [f'  subgraph c{count}["{_entities(cell.name)}"]', "    direction LR"]
+        lines += [*(f"  {line}" for line in body), "  end"]
+        styles += looks
+        links += len(list(_arrows(cell)))
+    return "\n".join([*lines, *styles, ""])
+
+
+def _mermaid_body(cell: Cell, prefix: str, links: int) -> tuple[list[str], list[str]]:
+    """Boxes and arrows, and how they look; `links` arrows stand before them in the chart."""
+    lines, styles = [], []
     on_arrows = _on_arrows(cell)
-    styles = []
     for number, box in enumerate(cell.boxes):
         if number in on_arrows:
             continue
         note = f"<br/>{_entities(box.note)}" if box.note else ""
         start, end = ("[", "]") if box.is_operation else ("(", ")")
-        lines.append(f'  v{number}{start}"{_entities(box.label)}{note}"{end}')
+        lines.append(f'  {prefix}v{number}{start}"{_entities(box.label)}{note}"{end}')
         fill, line = _looks(box)
-        styles.append(f"  style v{number} fill:{fill},stroke:{line},color:{TEXT}")
-    for number, arrow in enumerate(_arrows(cell)):
+        styles.append(f"  style {prefix}v{number} fill:{fill},stroke:{line},color:{TEXT}")
+    for number, arrow in enumerate(_arrows(cell), links):
         label = f'|"{_entities(arrow.bears.label)}"|' if arrow.bears else ""
-        lines.append(f"  v{arrow.tail} -->{label} v{arrow.head}")
+        lines.append(f"  {prefix}v{arrow.tail} -->{label} {prefix}v{arrow.head}")
         dashed = ",stroke-dasharray:5 3" if arrow.colour.dashes else ""
         styles.append(f"  linkStyle {number} stroke:{arrow.colour.line}{dashed}")
     for number, candidates in enumerate(cell.sets):
-        lines.append(f'  s{number}["{_entities(_told(candidates))}"]')
-        styles.append(f"  style s{number} fill:none,stroke:none,color:{TEXT}")
-    return "\n".join([*lines, *styles, ""])
+        lines.append(f'  {prefix}s{number}["{_entities(_told(candidates))}"]')
+        styles.append(f"  style {prefix}s{number} fill:none,stroke:none,color:{TEXT}")
+    return lines, styles
 
 
 def _told(candidates: OptionSet) -> str:

@@ -76,22 +76,22 @@ def test_every_cell_of_the_benchmark_is_read_and_written(kinds: list[Region]) ->
 def test_what_a_search_derives_is_written_and_read_back(tmp_path: Path) -> None:
     net = compiler.build(NB201, C=2, N=1)
     genotype = net.genotype()
-    genotype.save(tmp_path / "genotype.txt", form="string")
-    again = Genotype.load(tmp_path / "genotype.txt")
+    genotype.save(tmp_path / "genotype.arch")
+    again = Genotype.load(tmp_path / "genotype.arch")
     assert resolve(again, net.program.kinds) == resolve(genotype, net.program.kinds)
     assert again.arch_string() == str(again) == genotype.arch_string()
 
 
-@pytest.mark.parametrize("form", ["yaml", "tuples", "string"])
-def test_what_was_read_from_a_string_is_saved_in_any_form(form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".yaml", ".txt", ".arch"])
+def test_what_was_read_from_a_string_is_saved_in_any_form(suffix: str, tmp_path: Path) -> None:
     genotype = Genotype.parse(KNOWN)
-    genotype.save(tmp_path / "genotype", form=form)
-    assert Genotype.load(tmp_path / "genotype") == genotype
+    genotype.save(tmp_path / f"genotype{suffix}")
+    assert Genotype.load(tmp_path / f"genotype{suffix}") == genotype
 
 
 def test_tuples_are_one_of_the_forms(tmp_path: Path) -> None:
     genotype = Genotype.parse(DARTS_V2)
-    genotype.save(tmp_path / "genotype.txt", form="tuples")
+    genotype.save(tmp_path / "genotype.txt")
     assert (tmp_path / "genotype.txt").read_text() == f"{genotype}\n"
 
 

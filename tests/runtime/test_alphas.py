@@ -179,7 +179,7 @@ def test_files_of_other_spaces_are_refused(tmp_path, searched):
     assert "not all finite" in told({"normal_0": torch.full((3, 4), torch.inf)})
     save_file({"normal_0": torch.zeros(3, 4)}, saved := tmp_path / "good.safetensors")
     path.write_text("no weights")
-    assert "holds no weights that can be read" in refusal(lambda: alphas.of_file(space, path))
+    assert "is no safetensors file that can be read" in refusal(lambda: alphas.of_file(space, path))
     assert "there are no weights" in refusal(lambda: alphas.of_file(space, tmp_path / "b"))
     with pytest.raises(DartsError, match="lrr"):
         alphas.of_file(space, saved, lrr=1)

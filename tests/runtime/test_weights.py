@@ -90,7 +90,7 @@ def test_weights_of_another_model_are_told_apart(tmp_path, space):
 def test_what_is_not_safetensors_is_refused(tmp_path, content):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
-    assert f"{path} holds no weights that can be read" in refusal(lambda: Weights.read(path))
+    assert f"{path} is no safetensors file that can be read" in refusal(lambda: Weights.read(path))
 
 
 def test_weights_that_are_not_there_are_named(tmp_path):
