@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from compiler.compile import compile_space, emit
     from compiler.counting.costs import Cost, cost
     from compiler.counting.extremes import cost_range
+    from compiler.counting.table import CostTable
     from compiler.derive import Derivation
     from compiler.genotype import Genotype
     from compiler.pictures import draw
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Cost": "compiler.counting.costs",
+    "CostTable": "compiler.counting.table",
     "Derivation": "compiler.derive",
     "Genotype": "compiler.genotype",
     "Supernet": "compiler.supernet",
@@ -34,6 +36,7 @@ _HOMES = {
 
 __all__ = [
     "Cost",
+    "CostTable",
     "Derivation",
     "Genotype",
     "Supernet",

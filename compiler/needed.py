@@ -9,7 +9,7 @@ through cells and recurrences, which are taken to give anything and to read all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -123,18 +123,11 @@ class Needed:
     heads: frozenset[int]
 
 
-def needed(
-    region: Region, rules: Rules, operands: Mapping[int, tuple[int, ...]] | None = None
-) -> Needed:
-    """What the outputs of a region need.
-
-    `operands` are the values there are with what they read, where that is not what the nodes say.
-    """
-    if operands is None:
-        operands = {number: node.operands for number, node in region.nodes()}
-    flow = _Flow(region, rules)
-    for number, reads in operands.items():
-        flow.add(number, reads)
+def needed(region: Region) -> Needed:
+    """What the outputs of a region need."""
+    flow = _Flow(region)
+    for number, node in region.nodes():
+        flow.add(number, node)
     states = (i for i, n in region.nodes() if isinstance(n, Scan) and n.region.states)
     live = flow.reaching([*region.outputs, *states])
     heads = flow.reaching(region.auxiliary) - live
@@ -142,18 +135,18 @@ def needed(
 
 
 class _Flow:
-    def __init__(self, region: Region, rules: Rules) -> None:
-        self.region, self.rules = region, rules
+    def __init__(self, region: Region) -> None:
+        self.region, self.rules = region, Rules()
         self.same: dict[int, int] = {}
         self.reads: dict[int, tuple[int, ...]] = {}
         self.twins: dict[int, int] = {}
         """For some values, one that they read and that has the same shape."""
         self.zeros: set[int] = set()
 
-    def add(self, number: int, operands: Sequence[int]) -> None:
-        node = self.region.node(number)
+    def add(self, number: int, node: Node) -> None:
+        operands = node.operands
         if isinstance(node, Join) and node.how == "sum":
-            rest = [operand for operand in operands if self.same[operand] not in self.zeros]
+            rest = tuple(o for o in operands if self.same[o] not in self.zeros)
             operands = rest or operands[:1]
         reads = tuple(self.same[operand] for operand in operands)
         if isinstance(node, Join) and len(reads) == 1:

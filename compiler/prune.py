@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.ir import Input, Region
-from compiler.needed import Rules, needed
+from compiler.needed import needed
 from compiler.program import Program, rewritten
 
 
@@ -27,7 +27,7 @@ def prune(program: Program) -> Program:
 def _pruned(region: Region) -> None:
     if region.kind not in ("cell", "network"):
         return
-    left = needed(region, Rules())
+    left = needed(region)
     place: dict[int, int] = {}
     values: dict[int, Any] = {}
     for number, node in region.nodes():

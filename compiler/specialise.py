@@ -24,6 +24,8 @@ class Specialiser:
     def __init__(self, chosen: dict[str, dict[str, str]]) -> None:
         self.chosen = chosen
         self.done: dict[int, Region] = {}
+        self.origins: dict[int, list[int]] = {}
+        """By the identity of a new region, the old value that each of its values was made for."""
 
     def region(self, region: Region) -> Region:
         if id(region) not in self.done:
@@ -46,9 +48,11 @@ class Specialiser:
         )
         builder = Builder(new)
         place: dict[int, int | None] = {}
+        origins = self.origins[id(new)] = []
         for number, node in region.nodes():
             operands = [place[o] for o in node.operands]
             place[number] = self.node(builder, region, node, operands)
+            origins += [number] * (len(new.values) - len(origins))
             made = place[number]
             if made is not None and node.bound is not None and new.node(made).bound is None:
                 new.replace(made, bound=node.bound)
@@ -66,7 +70,7 @@ class Specialiser:
         for decision in region.decisions:
             if decision.path in chosen:
                 source = f"{decision.source} -> " if decision.source else ""
-                node = decision.node or decision.path
+                node = decision.place
                 edges.setdefault(node, []).append(source + chosen[decision.path])
                 joins.setdefault(node, how[decision.path])
         return tuple(
@@ -114,9 +118,7 @@ class Specialiser:
         passed = _passed_through(option.body)
         if passed is not None:
             return operands[passed]
-        env: dict[str, Any] = {}
-        if not node.region.is_branch:
-            env = node.region.bind(node.arguments, [builder.shape(o) for o in operands])
+        env = symbols_of(node, builder, operands)
         made = builder.branch(option.body, env, tuple(operands), node.name, node.span)
         new = builder.region.node(made)
         is_module = option.body.form is not Form.GRAPH and not new.shared and not _is_zero(new)
@@ -141,12 +143,17 @@ class Specialiser:
             return False
         label = self.chosen[region.name][before.decision]
         option = next(o for o in before.region.options if o.label == label)
-        env = {}
-        if not before.region.is_branch:
-            env = before.region.bind(before.arguments, [builder.shape(operand)])
+        env = symbols_of(before, builder, [operand])
         scratch = Builder(Region("scratch", "branch"))
         x = scratch.input("x", builder.shape(operand))
         return scratch.branch(option.body, env, (x,)) == x
+
+
+def symbols_of(choice: Choice, builder: Builder, operands: list[int]) -> dict[str, Any]:
+    """What the symbols of a choice's options stand for where it reads these values."""
+    if choice.region.is_branch:
+        return {}
+    return choice.region.bind(choice.arguments, [builder.shape(o) for o in operands])
 
 
 def _joined_by(region: Region, number: int) -> str:

@@ -49,4 +49,21 @@ SHARED = """
 """
 """What several options share is made once."""
 
-HAND_MADE = {"concat": CONCAT, "nested": NESTED, "shared": SHARED}
+PARTS = """
+    cell u(C) from x {
+        shared W = conv(3)
+        node n[2] = sum(
+            x -> choose {
+                W -> zero as a, W -> conv(1) as b,
+                conv(5) -> bn -> zero as c, zero -> conv(7) -> W as d,
+            },
+            each earlier n -> conv(1) -> choose { W as w, zero -> W -> bn as z, skip },
+        )
+        keep 1 edge per node by weight
+        return sum(n)
+    }
+    network(C = 2) from image[2, 4, 4] to out[2, 4, 4] = image -> u(C)
+"""
+"""Pruning leaves some of the layers that an option is a flow of."""
+
+HAND_MADE = {"concat": CONCAT, "nested": NESTED, "shared": SHARED, "parts": PARTS}

@@ -19,7 +19,7 @@ def random_genotype(kinds: Sequence[Region], seed: int) -> Genotype:
     for kind in kinds:
         chosen: set[str] = set()
         for node, count in kept(kind).items():
-            paths = [d.path for d in kind.decisions if (d.node or d.path) == node]
+            paths = [d.path for d in kind.decisions if d.place == node]
             chosen |= set(lot.sample(paths, count))
         cells[kind.name] = _cell(
             kind,
@@ -39,7 +39,7 @@ def every_genotype(kinds: Sequence[Region]) -> Iterator[Genotype]:
 def _decided(kind: Region) -> Iterator[dict[str, str]]:
     by_node = []
     for node, count in kept(kind).items():
-        own = [d for d in kind.decisions if (d.node or d.path) == node]
+        own = [d for d in kind.decisions if d.place == node]
         by_node.append(
             [
                 tuple(zip((d.path for d in edges), options, strict=True))

@@ -24,7 +24,7 @@ def ways(kind: Region) -> int:
     return prod(
         elementary(
             count,
-            [len(d.selectable) for d in kind.decisions if (d.node or d.path) == node],
+            [len(d.selectable) for d in kind.decisions if d.place == node],
         )
         for node, count in kept(kind).items()
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from compiler.counting.superpose import Condition
 from compiler.ir import Decision, Region
 from compiler.program import kept
 from dsl.diagnostics import fault
@@ -19,6 +18,8 @@ from dsl.diagnostics import fault
 MOST_STATES = 100_000
 """So many sets of shared things are told apart."""
 
+Condition = tuple[str, str | None]
+"""That an edge is kept, by the path of its decision; or that its option is the one named."""
 Picks = tuple[tuple[str, str], ...]
 """Paths with the options that are chosen."""
 State = tuple[int, frozenset[str]]
@@ -73,7 +74,7 @@ def best(
     states: States = {(0, frozenset()): (prices.base, ())}
     for node, count in kept(kind).items():
         for decision in kind.decisions:
-            if (decision.node or decision.path) == node:
+            if decision.place == node:
                 ways = _ways(states, decision, count, prices, assumed.get(decision.path))
                 states = _best_ways(ways, later[decision.path], sign)
         states = {(0, paid): way for (k, paid), way in states.items() if k == count}
@@ -116,7 +117,7 @@ def _best_ways(
 def _used_later(kind: Region, prices: Prices) -> dict[str, frozenset[str]]:
     """By the path of a decision, the shared things that decisions after it may use."""
     nodes = list(kept(kind))
-    order = sorted(kind.decisions, key=lambda d: nodes.index(d.node or d.path))
+    order = sorted(kind.decisions, key=lambda d: nodes.index(d.place))
     found: dict[str, frozenset[str]] = {}
     later: frozenset[str] = frozenset()
     for decision in reversed(order):

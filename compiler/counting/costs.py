@@ -16,14 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compiler.builder import Builder
 from compiler.compile import Genes
 from compiler.counting.amounts import amounts, headed
-from compiler.counting.superpose import ends_of
+from compiler.counting.edges import before, idle
 from compiler.fitting import resolve
 from compiler.genotype import Genotype
 from compiler.instantiate import instantiate
-from compiler.ir import Choice, Region
 from compiler.measure import measure
 from compiler.prune import prune
 from compiler.specialise import Specialiser
@@ -64,44 +62,17 @@ def cost(
     space = space if isinstance(space, Space) else load(space)
     _, program, _ = measure(space, "final", profile, overrides)
     genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
-    specialiser = _Specialising(resolve(genotype, program.kinds))
-    program = replace(program, network=specialiser.region(program.network))
-    facts = instantiate(program)
-    whole, left = amounts(facts, specialiser.idle()), amounts(instantiate(prune(program)))
+    chosen = resolve(genotype, program.kinds)
+    specialiser = Specialiser(chosen)
+    final = replace(program, network=specialiser.region(program.network))
+    unused = {}
+    for kind in program.kinds:
+        made = id(specialiser.done[id(kind)])
+        origins = idle(before(kind), chosen[kind.name])
+        unused[made] = frozenset(
+            number for number, origin in enumerate(specialiser.origins[made]) if origin in origins
+        )
+    facts = instantiate(final)
+    whole, left = amounts(facts, unused), amounts(instantiate(prune(final)))
     auxiliary = headed(facts) - whole.parameters
     return Cost(whole.parameters, whole.macs, auxiliary, left.parameters, left.macs)
-
-
-class _Specialising(Specialiser):
-    """Also notes what stands before the choices of edges that are not kept."""
-
-    def __init__(self, chosen: dict[str, dict[str, str]]) -> None:
-        super().__init__(chosen)
-        self.before: dict[int, tuple[Region, set[int]]] = {}
-
-    def choice(
-        self, builder: Builder, region: Region, node: Choice, operands: list[int]
-    ) -> int | None:
-        made = super().choice(builder, region, node, operands)
-        if made is None:
-            new = builder.region
-            self.before.setdefault(id(new), (new, set()))[1].update(operands)
-        return made
-
-    def idle(self) -> dict[int, frozenset[int]]:
-        """By the identity of a region, its values that only edges would read that are not kept."""
-        return {key: _idle(region, before) for key, (region, before) in self.before.items()}
-
-
-def _idle(region: Region, before: set[int]) -> frozenset[int]:
-    readers: dict[int, set[int]] = {}
-    idle: set[int] = set()
-    ends = ends_of(region)
-    for number, node in reversed(list(region.nodes())):
-        read = readers.get(number, set())
-        is_before = number in before or bool(read)
-        if node.bound is None and number not in ends and is_before and read <= idle:
-            idle.add(number)
-        for operand in node.operands:
-            readers.setdefault(operand, set()).add(number)
-    return frozenset(idle)

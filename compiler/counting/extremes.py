@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from compiler.counting.amounts import Amount
-from compiler.counting.cheapest import Picks, Prices, best
-from compiler.counting.superpose import superpose
-from compiler.counting.table import Entry, Some, entries, total
+from compiler.counting.cheapest import Condition, Picks, Prices, best
+from compiler.counting.parts import Entry, Part, Some, entries, network_and_cells, total
 from compiler.fitting import output_of
 from compiler.genotype import CellGenotype, Genotype
 from compiler.ir import Region, is_open
@@ -47,11 +46,19 @@ class CostRange:
     most_macs: Extreme
 
     def lines(self) -> Iterator[str]:
+        which: dict[str, list[str]] = {}  # what each genotype has, once where it has several
         for name, least, most in self._ranges():
+            if least.value == most.value:
+                yield f"{name:<12}{least.value:,}, whatever is chosen"
+                continue
             yield f"{name:<12}{least.value:,} to {most.value:,}"
-        for name, least, most in self._ranges():
-            yield f"\nfewest {name}\n  {least.genotype}"
-            yield f"most {name}\n  {most.genotype}"
+            which.setdefault(str(least.genotype), []).append(f"fewest {name}")
+            which.setdefault(str(most.genotype), []).append(f"most {name}")
+        for genotype, names in which.items():
+            yield f"\n{', '.join(names)}\n  {genotype}"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
     def as_data(self) -> dict[str, dict[str, dict[str, int | str]]]:
         """For JSON, with genotypes in the tuple form."""
@@ -91,13 +98,9 @@ def cost_range(
 class _Search:
     def __init__(self, program: Program) -> None:
         self.kinds = program.kinds
-        whole, apart = superpose(program)
         # what decides nothing is counted with what it stands in
-        self.entries = entries(whole, {
-            key: superposed for key, superposed in apart.items()
-            if superposed.region is whole.network or is_open(superposed.kind)
-        })  # fmt: skip
-        self.heads = whole.network.heads()
+        apart = [r for r in network_and_cells(program) if r is program.network or is_open(r)]
+        self.entries = entries(program, apart)
 
     def extreme(self, what: str, sign: int) -> Extreme:
         """The least where `sign` is 1, the most where it is -1."""
@@ -115,12 +118,12 @@ class _Search:
         How often that cell is there hangs on it, and so what its options come to.
         """
         edges = dict.fromkeys(
-            (entry.superposed.kind.name, path)
+            (entry.kind.name, edge)
             for entry in self.entries
             for amounts in entry.uses.values()
-            for number, amount in amounts.items()
-            for path in entry.edges(number)
+            for part, amount in amounts.items()
             if amount.run
+            for edge in sorted(entry.there[part.number] | entry.before.get(part.number, set()))
         )
         if len(edges) > MOST_ASSUMED:
             message = f"more than {MOST_ASSUMED} edges hold cells that decide for themselves"
@@ -138,7 +141,7 @@ class _Search:
         value = 0
         picks: dict[str, Picks] = {}
         for entry in self.entries:
-            kind = entry.superposed.kind
+            kind = entry.kind
             found = best(kind, self.prices(entry, what, times), sign, assumed.get(kind.name, {}))
             if found is None:
                 return None
@@ -147,21 +150,11 @@ class _Search:
         return value, picks
 
     def certain(self, entry: Entry, assumed: Assumed) -> Some:
-        """The values that are there whatever is decided beyond what is assumed."""
-        edges = assumed.get(entry.superposed.kind.name, {})
-        kept = [path for path, is_kept in edges.items() if is_kept]
-        there = [
-            number
-            for number in self.counted(entry)
-            if all(label is None and path in kept for path, label in entry.conditions[number])
-        ]
-        return Some(frozenset(there), entry.idle(kept))
-
-    def counted(self, entry: Entry) -> list[int]:
-        """The values of a region without the auxiliary head."""
-        region = entry.superposed.region
-        heads = self.heads if region.kind == "network" else set()
-        return [number for number in region.values if number not in heads]
+        """The parts that are there whatever is decided beyond what is assumed."""
+        edges = assumed.get(entry.kind.name, {})
+        kept = {edge for edge, is_kept in edges.items() if is_kept}
+        there = (number for number, own in entry.there.items() if own <= kept)
+        return Some(frozenset(Part(number) for number in there if number not in entry.heads), kept)
 
     def prices(self, entry: Entry, what: str, times: Amount) -> Prices:
         """What the decisions of a kind come to, where its cells are there so many times."""
@@ -169,31 +162,37 @@ class _Search:
         for use, amounts in entry.uses.items():
             made, run = entry.times(use, times)
             shared: dict[str, int] = {}
-            for number in self.counted(entry):
-                amount = amounts.get(number, Amount())
-                (condition,) = entry.conditions[number] or (None,)
-                if what == MACS:
-                    edges = entry.before.get(number, frozenset())
-                    for path in edges:
-                        prices.add((path, None), 0, [f"value {number}"])
-                    if edges:
-                        shared[f"value {number}"] = run * amount.macs
-                    else:
-                        prices.add(condition, run * amount.macs)
+            for part, amount in amounts.items():
+                if part.number in entry.heads:
                     continue
-                name = entry.superposed.region.node(number).shared
-                parts = {**amount.shared, **({name: amount} if name else {})}
-                prices.add(condition, 0 if name else made * amount.parameters, parts)
-                shared |= {name: made * part.parameters for name, part in parts.items()}
+                condition = _condition(entry, part)
+                edges = entry.before.get(part.number, ())
+                if what == PARAMETERS:
+                    prices.add(condition, made * amount.parameters, amount.shared)
+                    shared |= {n: made * each.parameters for n, each in amount.shared.items()}
+                elif not edges:
+                    prices.add(condition, run * amount.macs)
+                else:
+                    for edge in edges:
+                        prices.add((edge, None), 0, [f"value {part.number}"])
+                    shared[f"value {part.number}"] = run * amount.macs
             for name, cost in shared.items():
                 prices.shared[name] = prices.shared.get(name, 0) + cost
         return prices
 
 
+def _condition(entry: Entry, part: Part) -> Condition | None:
+    """What must be decided for a part to be there."""
+    if part.label is not None:
+        return entry.kind.node(part.number).decision, part.label
+    (edge,) = entry.there[part.number] or (None,)
+    return None if edge is None else (edge, None)
+
+
 def _is_possible(kind: Region, assumed: Mapping[str, bool]) -> bool:
     """Whether every node of a kind can keep as many edges as it must."""
     for node, count in kept(kind).items():
-        own = [assumed.get(d.path) for d in kind.decisions if (d.node or d.path) == node]
+        own = [assumed.get(d.path) for d in kind.decisions if d.place == node]
         if not own.count(True) <= count <= len(own) - own.count(False):
             return False
     return True

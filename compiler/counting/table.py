@@ -1,76 +1,29 @@
-"""The cost of any final model of a space, as a sum of entries of a table.
+"""The cost of any final model of a space, looked up.
 
-Costs add up, since all options of one choice give the same shape: what an option brings does not
-hang on the others. So a program with all options in it (see `superpose.py`) is walked once, and a
-genotype then says which of its values are there.
+Of a genotype no more than the cells are specialised, with sizes as symbols; what each of their
+values comes to is known (see `parts.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compiler.builder import Builder
 from compiler.compile import Genes
-from compiler.counting.amounts import Amount, Counting
 from compiler.counting.costs import Cost
-from compiler.counting.superpose import Chosen, Condition, Superposed, superpose
-from compiler.facts import Instance
+from compiler.counting.parts import Entry, Part, Some, entries, network_and_cells, total
 from compiler.fitting import resolve
 from compiler.genotype import Genotype
-from compiler.instantiate import instantiate
+from compiler.ir import Choice, Region, is_open
 from compiler.measure import measure
-from compiler.needed import Rules, needed
-from compiler.program import Program
-from dsl.diagnostics import fault
+from compiler.needed import needed
+from compiler.specialise import Specialiser
 from dsl.load import load
 from dsl.space import Space
 
-Amounts = Mapping[int, Amount]
-"""What values come to, by their numbers; those that come to nothing are left out."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell, or the network, with what its values come to at every size at which it is used."""
-
-    superposed: Superposed
-    conditions: Mapping[int, frozenset[Condition]]
-    before: Mapping[int, frozenset[str]]
-    uses: Mapping[int, Amounts]
-    """By the identity of its instances."""
-
-    def edges(self, number: int) -> set[str]:
-        """The edges, by their decisions, on which it hangs that a value is there or computed."""
-        return {path for path, _ in self.conditions[number]} | self.before.get(number, set())
-
-    def times(self, use: int, around: Amount) -> tuple[int, int]:
-        """How often an instance is made and computed, by what is known of the cells around it."""
-        if self.superposed.region.kind == "network":
-            return 1, 1
-        return around.made[use], around.run[use]
-
-    def idle(self, kept: Container[str]) -> frozenset[int]:
-        """The values that are not computed where only some edges are kept."""
-        return frozenset(n for n, paths in self.before.items() if not any(p in kept for p in paths))
-
-    def total(self, amounts: Amounts, some: Some) -> Amount:
-        """What it comes to, once, where some of its values are there."""
-        values = self.superposed.region.values
-        found = Amount()
-        for number in some.there:
-            if number in amounts:
-                found.add(amounts[number], values[number].shared, number not in some.idle)
-        return found.closed()
-
-
-@dataclass(frozen=True)
-class Some:
-    """Some values of an entry, and those among them that are not computed."""
-
-    there: frozenset[int]
-    idle: frozenset[int] = frozenset()
+Chosen = Mapping[str, str]
 
 
 class CostTable:
@@ -87,14 +40,9 @@ class CostTable:
         space = space if isinstance(space, Space) else load(space)
         _, program, _ = measure(space, "final", profile, overrides)
         self.kinds = program.kinds
-        self.entries = entries(*superpose(program))
-        self._rules = Rules()
-        self._network, *_ = self.entries
-        self._heads = frozenset(self._network.superposed.region.heads())
+        self._entries = entries(program, network_and_cells(program))
         self._fixed = {
-            id(entry): self._left(entry, {})
-            for entry in self.entries
-            if not entry.superposed.meetings
+            id(entry): _left(entry, {}) for entry in self._entries if not entry.kind.decisions
         }
 
     def cost(self, genotype: Genes) -> Cost:
@@ -104,75 +52,57 @@ class CostTable:
             DartsError: when the genotype is not one of this space.
         """
         genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
-        return self.cost_of(resolve(genotype, self.kinds))
-
-    def cost_of(self, chosen: Mapping[str, Chosen]) -> Cost:
-        """The same for the options that are chosen, by kind and path, as `resolve` gives them."""
+        chosen = resolve(genotype, self.kinds)
         left = [
-            self._fixed.get(id(entry)) or self._left(entry, chosen[entry.superposed.kind.name])
-            for entry in self.entries
+            self._fixed.get(id(entry)) or _left(entry, chosen[entry.kind.name])
+            for entry in self._entries
         ]
-        there = [whole for whole, _ in left]
-        whole, pruned = total(self.entries, there), total(self.entries, [live for _, live in left])
+        there = [some for some, _ in left]
+        whole = total(self._entries, there)
+        pruned = total(self._entries, [some for _, some in left])
         auxiliary = 0
-        if self._heads:
-            headed = Some(there[0].there | self._heads)
-            auxiliary = total(self.entries, [headed, *there[1:]]).parameters - whole.parameters
+        if heads := self._entries[0].heads:
+            headed = Some(there[0].parts | {Part(number) for number in heads}, ())
+            auxiliary = total(self._entries, [headed, *there[1:]]).parameters - whole.parameters
         return Cost(whole.parameters, whole.macs, auxiliary, pruned.parameters, pruned.macs)
 
-    def _left(self, entry: Entry, chosen: Chosen) -> tuple[Some, Some]:
-        """The values of an entry that are there, and those that pruning leaves."""
-        operands = entry.superposed.operands(chosen, entry.conditions)
-        left = needed(entry.superposed.region, self._rules, operands)
-        heads = self._heads if entry is self._network else frozenset()
-        there = Some(frozenset(operands) - heads, entry.idle(chosen))
-        return there, Some(left.live - left.heads)
+
+def _left(entry: Entry, chosen: Chosen) -> tuple[Some, Some]:
+    """The parts of an entry that are there, and those that pruning leaves."""
+    region, parts = _final(entry, chosen)
+    there = frozenset(part for part in parts if part.number not in entry.heads)
+    left = needed(region)
+    live = frozenset(parts[number] for number in left.live - left.heads)
+    return Some(there, chosen), Some(live, chosen)
 
 
-def entries(program: Program, apart: Mapping[int, Superposed]) -> list[Entry]:
-    """The network and the cells that are counted apart, each before those in it.
-
-    Raises:
-        DartsError: where edges of different widths enter a `concat` that keeps some of them.
-    """
-    facts = instantiate(program)
-    counting = Counting(frozenset(apart) - {id(program.network)})
-    counting.instances[id(facts.instance)] = facts.instance
-    found = []
-    for key, superposed in apart.items():
-        # by now all that use the cell have been counted, so that all its instances are known
-        own = [i for i in counting.instances.values() if id(i.region) == key]
-        for instance in own:
-            _check_widths(superposed, instance)
-        uses = {id(instance): _amounts(counting, instance) for instance in own}
-        found.append(Entry(superposed, superposed.conditions(), superposed.before(), uses))
-    return found
+def _final(entry: Entry, chosen: Chosen) -> tuple[Region, list[Part]]:
+    """The cell of a final model, and which part each of its values is."""
+    kind = entry.kind
+    if not is_open(kind):
+        return kind, [Part(number) for number in kind.values]
+    specialiser = _Specialiser(entry, chosen)
+    region = specialiser.rebuilt(kind)
+    origins = specialiser.origins[id(region)]
+    parts = []
+    for number, origin in enumerate(origins):
+        node = kind.node(origin)
+        label = chosen[node.decision] if isinstance(node, Choice) else None
+        offset = number - origins.index(origin) if label is not None else 0
+        parts.append(Part(origin, label, offset))
+    return region, parts
 
 
-def _amounts(counting: Counting, instance: Instance) -> Amounts:
-    amounts = {number: counting.node(instance, number) for number in instance.region.values}
-    return {number: amount for number, amount in amounts.items() if amount != Amount()}
+class _Specialiser(Specialiser):
+    """Takes options as they were written out and walked."""
 
+    def __init__(self, entry: Entry, chosen: Chosen) -> None:
+        super().__init__({entry.kind.name: dict(chosen)})
+        self.done = dict(entry.narrowed)
+        nodes = self.done[id(entry.kind)].values.values()
+        self.written = {node.decision: node for node in nodes if isinstance(node, Choice)}
 
-def _check_widths(superposed: Superposed, instance: Instance) -> None:
-    for number, operands in superposed.joins.items():
-        edges = superposed.edges(operands)
-        if len({instance.shapes[operand] for operand in edges}) > 1:
-            raise fault(
-                "E0609",
-                f"`{superposed.kind.name}` keeps some of the edges of a `concat`, which have "
-                "different widths, so that its cost is no sum over them",
-                superposed.region.node(number).span,
-                "bring the edges to one width",
-            )
-
-
-def total(entries: Iterable[Entry], there: Iterable[Some]) -> Amount:
-    """What a network comes to where some values of every entry are there, all cells in it."""
-    whole = Amount()
-    for entry, some in zip(entries, there, strict=True):
-        for use, amounts in entry.uses.items():
-            made, run = entry.times(use, whole)
-            if made or run:
-                whole.include(entry.total(amounts, some), made, run)
-    return whole
+    def choice(
+        self, builder: Builder, region: Region, node: Choice, operands: list[int]
+    ) -> int | None:
+        return super().choice(builder, region, self.written[node.decision], operands)

@@ -36,7 +36,7 @@ def layers(region: Region, found: Needed) -> list[str]:
 
 def live(body: str, given: str = "a, b", ops: str = "") -> list[str]:
     region = cell(body, given, ops)
-    return layers(region, needed(region, Rules()))
+    return layers(region, needed(region))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_sum_of_zeros_is_zeros() -> None:
 
 def test_a_sum_with_one_thing_in_it_is_that_thing() -> None:
     region = cell("y = b -> conv(5)\n z = a -> zero\n return sum(z, y, z)")
-    found = needed(region, Rules())
+    found = needed(region)
     assert layers(region, found) == ["conv"]
     assert region.node(found.same[region.outputs[0]]).bound == "y"
 
@@ -130,7 +130,7 @@ def test_cells_may_give_anything() -> None:
         network from image[4, 8, 8] to out[4, 8, 8] = image -> u
     """).program
     region = next(r for r in program.regions() if r.name == "u")
-    assert layers(region, needed(region, Rules())) == ["nothing", "conv"]
+    assert layers(region, needed(region)) == ["nothing", "conv"]
 
 
 def test_the_auxiliary_head_is_told_apart() -> None:
@@ -143,14 +143,15 @@ def test_the_auxiliary_head_is_told_apart() -> None:
         profile final { auxiliary_weight = 0.4 }
     """
     network = compiled(text, Genotype({})).program.network
-    found = needed(network, Rules())
+    found = needed(network)
     assert [network.node(number).layer for number in sorted(found.heads)] == ["flatten", "linear"]
     assert found.heads == network.heads()
     assert len(found.live) == len(network.values)
 
 
 def test_a_rule_is_found_once() -> None:
-    region = cell("return a -> twice", "a", "op twice from x = x + (x -> conv(3))")
+    region = cell("y = a -> twice\n return y -> twice", "a", "op twice from x = x + (x -> conv(3))")
     rules = Rules()
-    needed(region, rules)
+    found = [rules.of(node) for _, node in region.nodes() if isinstance(node, Call)]
+    assert found == [Zeros.KEPT, Zeros.KEPT]
     assert list(rules.known.values()) == [Zeros.KEPT]

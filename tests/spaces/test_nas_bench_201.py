@@ -14,10 +14,9 @@ from support import SPACES, carry_over, randomise
 from torch import Tensor, nn
 
 import compiler
-from compiler import Genotype
+from compiler import CostTable, Genotype
 from compiler.compile import compile_space
 from compiler.counting.architectures import architectures
-from compiler.counting.table import CostTable
 from compiler.describe import check
 from compiler.genotype import CellGenotype
 from compiler.profile import PHASES, values_of
@@ -29,6 +28,7 @@ NB201 = SPACES / "nas_bench_201.darts"
 OPTIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = [(source, node) for node in (1, 2, 3) for source in range(node)]
 """Source and node of every edge, as a string lists them."""
+STRING = "|%s~0|+|%s~0|%s~1|+|%s~0|%s~1|%s~2|"
 
 
 def cell(*options: str) -> Genotype:
@@ -137,11 +137,10 @@ def read_edges(options: tuple[str, ...]) -> set[int]:
 
 def test_every_cell_costs_what_a_closed_form_says() -> None:
     table = CostTable(NB201)
-    paths = [path for path, _ in cell(*["none"] * 6).cells["unit"].decisions]
     parameters, macs = outside()
     pruned_unlike = 0
     for options in product(OPTIONS, repeat=6):
-        found = table.cost_of({"unit": dict(zip(paths, options, strict=True))})
+        found = table.cost(Genotype.parse(STRING % options))
         count = Counter(options)
         more, multiplied = convolutions(count["nor_conv_1x1"], count["nor_conv_3x3"])
         assert (found.parameters, found.macs) == (parameters + more, macs + multiplied)

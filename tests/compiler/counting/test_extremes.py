@@ -11,10 +11,9 @@ from random_genotypes import every_genotype
 from random_spaces import random_space
 from support import CIFAR, RNN, SPACES, space
 
-from compiler import Cost, cost, cost_range
+from compiler import Cost, CostTable, cost, cost_range
 from compiler.counting.architectures import architectures
 from compiler.counting.extremes import CostRange, Extreme
-from compiler.counting.table import CostTable
 from compiler.genotype import Genotype
 from dsl import DartsError, Space, load_text
 
@@ -106,21 +105,19 @@ def test_too_many_cells_that_decide_on_edges() -> None:
 
 
 def test_lines_and_data() -> None:
-    genotype = Genotype.parse("|conv~0|")
-    least, most = Extreme(1_000, genotype), Extreme(2_000, genotype)
-    found = CostRange(least, most, least, most)
-    assert "\n".join(found.lines()).splitlines() == [
+    cheap, dear = (Genotype.parse(f"|{op}~0|") for op in ("pool", "conv"))
+    least, most = Extreme(1_000, cheap), Extreme(2_000, dear)
+    found = CostRange(least, most, least, Extreme(3_000, cheap))
+    assert str(found).splitlines() == [
         "parameters  1,000 to 2,000",
-        "MACs        1,000 to 2,000",
+        "MACs        1,000 to 3,000",
         "",
-        "fewest parameters",
-        "  |conv~0|",
+        "fewest parameters, fewest MACs, most MACs",
+        "  |pool~0|",
+        "",
         "most parameters",
         "  |conv~0|",
-        "",
-        "fewest MACs",
-        "  |conv~0|",
-        "most MACs",
-        "  |conv~0|",
     ]
-    assert found.as_data()["macs"]["most"] == {"value": 2_000, "genotype": "|conv~0|"}
+    one = CostRange(least, least, least, most)
+    assert str(one).splitlines()[0] == "parameters  1,000, whatever is chosen"
+    assert found.as_data()["macs"]["most"] == {"value": 3_000, "genotype": "|pool~0|"}
