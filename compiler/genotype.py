@@ -21,6 +21,8 @@ from compiler.files import write_text
 from compiler.genotype_text import read
 from dsl.diagnostics import fault
 
+MOST = 200_000
+"""Characters in a genotype's file, as bytes in a space's."""
 _NUMBER = re.compile(r"#(-?[0-9]{1,30})")
 
 
@@ -56,7 +58,8 @@ class Genotype:
             DartsError: when there is no such file or it holds no genotype.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            with Path(path).open(encoding="utf-8") as file:
+                text = file.read(MOST + 1)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not a text file"
             raise fault("E0801", f"cannot read the genotype `{path}`: {reason}", None) from None
@@ -69,6 +72,8 @@ class Genotype:
         Raises:
             DartsError: when it holds no genotype.
         """
+        if len(text) > MOST:
+            raise fault("E0801", f"`{name}` is longer than {MOST:,} characters", None)
         return cls({kind: CellGenotype(*parts) for kind, parts in read(text, name).items()}, name)
 
     def save(self, path: str | Path, audit: Mapping[str, Any] | None = None) -> None:

@@ -46,6 +46,8 @@ def of_run(folder: str | Path, epoch: int | None = None) -> Searched:
         raise UserError(f"{opened.path} is {what}: only a search has alphas to derive from")
     request = request_of(opened, SearchRequest)
     lines = {line["epoch"]: line for line in opened.read_metrics() if "alphas" in line}
+    if not all(_is_named(line["alphas"]) for line in lines.values()):
+        raise opened.damaged_metrics()
     if not lines:
         raise UserError(f"{opened.path} has no alphas yet: its first epoch is not over")
     wanted = max(lines) if epoch is None else epoch
@@ -69,9 +71,22 @@ def of_file(
     tensors = Weights.read(path).tensors
     for prefix in ("net.alphas.", "alphas."):
         tensors = under(prefix, tensors) or tensors
-    named = {name: tensor.tolist() for name, tensor in tensors.items() if tensor.ndim == 2}
+    named = {
+        name: tensor.tolist()
+        for name, tensor in tensors.items()
+        if tensor.ndim == 2 and tensor.is_floating_point()
+    }
     kinds = _kinds(dsl.load(space), profile, overrides)
     return Searched(kinds, _rows(kinds, named, str(path)), None)
+
+
+def _is_named(alphas: object) -> bool:
+    """Whether these are lists of rows of numbers, by name."""
+    return isinstance(alphas, dict) and all(
+        isinstance(rows, list)
+        and all(isinstance(row, list) and all(type(n) in (int, float) for n in row) for row in rows)
+        for rows in alphas.values()
+    )
 
 
 def _kinds(space: Space, profile: str | None, values: Mapping[str, Any]) -> tuple[Region, ...]:

@@ -81,7 +81,7 @@ def search(
     program = dsl.load(space)
     settings = compiler.settings(program, profile, **overrides)
     found = loaded(data, settings)
-    decided = fitted(program, found)
+    decided = fitted(program, found, overrides)
     require_meaning(settings, found)
     request = SearchRequest(program, profile, overrides, decided, passes, order, hessian, seed)
     with seeded(seed, target), within_memory():

@@ -45,6 +45,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:  # what the machine refuses, such as a name that is too long
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Exception:
         traceback.print_exc()
         print("This is a fault of dartsc, not yours; please report it.", file=sys.stderr)
@@ -189,7 +191,7 @@ def _train(file: Path, asked: Asked) -> None:
         space = model.space.source.path
         assert space is not None
         how: dict[str, Any] = {
-            **model.values,
+            **model.overrides,
             "data": finals.data_of(asked),
             "out": asked.out,
             "device": asked.where,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -71,6 +72,8 @@ def evaluate_model(
         task = _Words if isinstance(found, Text) else _Pictures
         job = task(net, found, weights, sized.settings, target)  # type: ignore[arg-type]
         measured = job.measure()
+        if not isfinite(measured["loss"]):
+            raise UserError(f"with the weights in {weights.path} the loss is not a finite number")
         alone, together = job.time(1), job.time(job.batch)
     cost = compiler.cost(sized.space, sized.genotype, sized.profile, **sized.values)
     return Evaluation(
@@ -88,7 +91,7 @@ def evaluate_model(
 
 def _fitted(model: FinalModel, weights: Weights, data: Data) -> FinalModel:
     """The model at the sizes of the data, which must be those that its weights are for."""
-    sizes = fitted(model.space, data)
+    sizes = fitted(model.space, data, model.overrides)
     for name, size in sizes.items():
         known = model.values.get(name, size)
         if known != size:
@@ -109,7 +112,7 @@ def _fitted(model: FinalModel, weights: Weights, data: Data) -> FinalModel:
             f"`{data.name}` has other {kind} than the weights were trained on: "
             f"{_first_unlike(weights.labels, labels)}"
         )
-    return FinalModel(model.space, model.genotype, model.profile, {**model.values, **sizes})
+    return replace(model, sizes=sizes)
 
 
 def _first_unlike(known: list[str], found: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ from dsl.space import Space
 
 @dataclass(frozen=True)
 class FinalModel:
-    """`values` take the place of the profile's: of the network's parameters, and settings."""
+    """`overrides` take the place of the profile's values: of the network's parameters, and
+    settings; so do `sizes`, which follow from the data."""
 
     space: Space
     genotype: compiler.Genotype
     profile: str | None
-    values: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {**self.overrides, **self.sizes}
 
     @property
     def settings(self) -> Settings:

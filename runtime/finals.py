@@ -190,6 +190,7 @@ def export(asked: Asked, format: str) -> None:
     """
     from runtime.export import FORMATS, export_model
     from runtime.export_inputs import inputs_of
+    from runtime.guard import within_memory
 
     if format not in FORMATS:
         raise UserError(f"--export writes {', '.join(FORMATS)}, not `{format}`")
@@ -201,9 +202,10 @@ def export(asked: Asked, format: str) -> None:
         if asked.run is None or changed:
             raise UserError(f"where to? `--out model{SUFFIXES[format]}`")
         path = asked.run / f"model{SUFFIXES[format]}"
-    net = model.build()
-    weights.put_into(net)
-    found = export_model(net, model.source(), inputs_of(model), path, format, weights.about)
+    with within_memory():
+        net = model.build()
+        weights.put_into(net)
+        found = export_model(net, model.source(), inputs_of(model), path, format, weights.about)
     batches = " and ".join(str(batch) for batch in found.batches)
     if asked.telling.as_json:
         print(json.dumps({**asdict(found), "path": str(found.path)}, indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,9 @@ def model_of_run(
         one = next(iter(sorted(opened.path.glob("seed-*"))), opened.path / "seed-0")
         raise UserError(f"{opened.path} holds several runs: name one, as {one}")
     model = _model(opened, record.get("job"), genotype)
-    values: dict[str, Any] = {**model.values, **overrides}
-    return FinalModel(model.space, model.genotype, profile or model.profile, values)
+    values: dict[str, Any] = {**model.overrides, **overrides}
+    sizes = {name: size for name, size in model.sizes.items() if name not in overrides}
+    return replace(model, profile=profile or model.profile, overrides=values, sizes=sizes)
 
 
 def _model(opened: RunFolder, job: object, genotype: compiler.Genotype | None) -> FinalModel:

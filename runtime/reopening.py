@@ -48,9 +48,11 @@ def request_of(folder: RunFolder, kind: type[R]) -> R:
     """
     record = folder.read_settings()
     try:
-        return kind.of_record(record, folder)
+        request = kind.of_record(record, folder)
     except (KeyError, TypeError, AttributeError) as error:
         raise damaged(folder) from error
+    assert request.settings  # a profile or an override that the space no longer has
+    return request
 
 
 def reopened(
@@ -65,12 +67,9 @@ def reopened(
     folder = open_folder(path)
     record, checkpoint = folder.read_settings(), folder.read_checkpoint()
     request = request_of(folder, kind)
-    name, facts, own = (record.get(key) for key in ("data", "facts", "device"))
-    if not isinstance(name, str) or not isinstance(own, str):
-        raise damaged(folder)
-    target = choose_device(device or own)
-    found = loaded(data or name, request.settings)
-    if found.facts() != facts:
+    target = choose_device(device or record["device"])
+    found = loaded(data or record["data"], request.settings)
+    if found.facts() != record.get("facts"):
         raise UserError(f"`{found.name}` is not the data set that {folder.path} began with")
     return Reopened(folder, request, found, target, checkpoint)
 

@@ -29,7 +29,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ SEARCH, TRAIN, TRAIN_SEEDS = "search", "train", "train_seeds"  # the jobs, in `s
 FORMAT = 1  # of every JSON file; another number is another program's folder
 SETTINGS, METRICS, CHECKPOINT = "settings.json", "metrics.jsonl", "checkpoint.json"
 BEST, LAST, RESULT = "best.safetensors", "last.safetensors", "result.json"
+MOST_EPOCHS = 10**9
 _TENSORS = re.compile(r"checkpoint-\d{6}\.safetensors")
 
 
@@ -135,30 +136,41 @@ class RunFolder:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines so far, of a run that may be going on: one that is torn is left out."""
-        path = self.path / METRICS
-        lines = []
+        written = self._metrics()
         try:
-            for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-                lines.append(json.loads(line))
-        except OSError as error:
+            lines = [self._line(text) for text in written[:-1]]
+        except ValueError as error:
             raise self._damaged(METRICS) from error
-        except ValueError:
-            pass  # the last one is being written, or a run was cut off there
+        with suppress(ValueError):  # the last one is being written, or a run was cut off there
+            lines += [self._line(text) for text in written[-1:]]
         return lines
 
     def metrics_until(self, epoch: int) -> list[dict[str, Any]]:
         """The lines of the first `epoch` epochs; later ones, whole or torn, leave the file."""
-        path = self.path / METRICS
+        written = self._metrics()
         try:
-            written = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            lines = [json.loads(line) for line in written[:epoch]]
-        except (OSError, ValueError) as error:
+            lines = [self._line(text) for text in written[:epoch]]
+        except ValueError as error:
             raise self._damaged(METRICS) from error
-        if [line.get("epoch") for line in lines] != list(range(1, epoch + 1)):
+        if [line["epoch"] for line in lines] != list(range(1, epoch + 1)):
             raise self._damaged(METRICS)
         with disk_faults():
-            write_text(path, "".join(f"{line}\n" for line in written[:epoch]))
+            write_text(self.path / METRICS, "".join(f"{line}\n" for line in written[:epoch]))
         return lines
+
+    def _metrics(self) -> list[str]:
+        path = self.path / METRICS
+        try:
+            return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        except (OSError, ValueError) as error:
+            raise self._damaged(METRICS) from error
+
+    def _line(self, text: str) -> dict[str, Any]:
+        """A line of the metrics; a ValueError where it is none."""
+        line = _parsed(text)
+        if not isinstance(line, dict) or type(line.get("epoch")) is not int:
+            raise ValueError("no line of metrics")
+        return line
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replaces the checkpoint. The JSON that names the new tensors comes last: until it is
@@ -175,7 +187,9 @@ class RunFolder:
     def read_checkpoint(self) -> Checkpoint:
         about = self._read_json(CHECKPOINT)
         name, epoch = about.get("tensors"), about.get("epoch")
-        if not isinstance(name, str) or not _TENSORS.fullmatch(name) or not isinstance(epoch, int):
+        if not isinstance(name, str) or not _TENSORS.fullmatch(name):
+            raise self._damaged(CHECKPOINT)
+        if type(epoch) is not int or not 0 <= epoch < MOST_EPOCHS:
             raise self._damaged(CHECKPOINT)
         try:
             return Checkpoint(epoch, load_file(self.path / name))
@@ -192,15 +206,26 @@ class RunFolder:
         if not path.is_file():
             raise UserError(f"{self.path} is no folder of a run: it has no `{name}`")
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = _parsed(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise self._damaged(name) from error
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise UserError(f"{path} was not written by this version of dartsc: start a new run")
         return value
 
+    def damaged_metrics(self) -> UserError:
+        return self._damaged(METRICS)
+
     def _damaged(self, name: str) -> UserError:
         return UserError(f"{self.path / name} is missing or damaged: start a new run")
+
+
+def _parsed(text: str) -> Any:
+    """What JSON says; a ValueError where it says nothing."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def create(name: str, out: str | Path | None = None) -> RunFolder:

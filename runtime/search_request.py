@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -54,7 +55,7 @@ class SearchRequest:
         network = self.space.network
         parameters = {p.name for p in network.parameters} if network is not None else set()
         kept = {n: v for n, v in self.overrides.items() if n in parameters - stated}
-        return FinalModel(self.space, genotype, profile, {**kept, **self.fitted, **values})
+        return FinalModel(self.space, genotype, profile, {**kept, **values}, self.fitted)
 
     @property
     def _all(self) -> dict[str, Any]:
@@ -88,6 +89,7 @@ class SearchRequest:
             KeyError, TypeError, AttributeError: when it is no such record.
             dsl.DartsError: when the copy is no longer what it was.
         """
+        require_kinds(record, KINDS | {"passes": str, "order": int, "hessian": str})
         return cls(
             dsl.load(folder.path / record["space"]),
             record["profile"],
@@ -98,6 +100,27 @@ class SearchRequest:
             record["hessian"],
             record["seed"],
         )
+
+
+KINDS: dict[str, Any] = {
+    "space": str,
+    "profile": str | None,
+    "overrides": dict,
+    "fitted": dict,
+    "seed": int,
+    "data": str,
+    "device": str,
+}
+"""What `settings.json` holds of every run, and of which kind it is."""
+
+
+def require_kinds(record: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    """Raises:
+    KeyError, TypeError: when a record lacks something, or has another kind of thing.
+    """
+    for name, kind in kinds.items():
+        if not isinstance(record[name], kind) or isinstance(record[name], bool):
+            raise TypeError(f"`{name}` is {record[name]!r}")
 
 
 def tuples(values: dict[str, Any]) -> dict[str, Any]:

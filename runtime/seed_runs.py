@@ -18,11 +18,14 @@ from runtime.device import choose_device
 from runtime.errors import UserError
 from runtime.guard import Interrupted
 from runtime.progress import Reporter
+from runtime.reopening import damaged
 from runtime.rundir import RunFolder, disk_faults
-from runtime.search_request import tuples
+from runtime.search_request import KINDS, require_kinds, tuples
 from runtime.task import Data
 from runtime.training import TrainingResult, resume_training, train
 from runtime.version import version
+
+MOST = 2**63
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,7 @@ def train_seeds(
     Raises:
         UserError: when there is no seed or one stands twice; and as `train` does.
     """
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise UserError("`seeds` are whole numbers, each once, as 0,1,2")
+    _require_seeds(seeds)
     target = choose_device(device)
     program = dsl.load(space)
     if not isinstance(genotype, compiler.Genotype):
@@ -94,10 +96,19 @@ def resume_seeds(
     """Goes on where trainings with several seeds were stopped; see `runtime.resume`."""
     opened = rundir.open_folder(folder)
     record = opened.read_settings()
-    lacking = {"space", "profile", "overrides", "data", "seeds", "device"} - record.keys()
-    if lacking or not isinstance(record["seeds"], list):
-        raise UserError(f"{opened.path / rundir.SETTINGS} is damaged: start a new run")
+    try:
+        kinds = {name: KINDS[name] for name in ("space", "profile", "overrides", "device")}
+        require_kinds(record, {**kinds, "data": str | None, "seeds": list})
+        _require_seeds(record["seeds"])
+    except (KeyError, TypeError, UserError) as error:
+        raise damaged(opened) from error
     return _finish(opened, record, data or record["data"], device or record["device"], progress)
+
+
+def _require_seeds(seeds: Sequence[Any]) -> None:
+    whole = all(type(seed) is int and abs(seed) < MOST for seed in seeds)
+    if not seeds or not whole or len(set(seeds)) != len(seeds):
+        raise UserError("`seeds` are whole numbers below 2⁶³, each once, as 0,1,2")
 
 
 def _finish(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from compiler.files import replaceable
 from runtime.errors import UserError
 
 
@@ -22,6 +23,7 @@ def staging(path: Path) -> Iterator[Path]:
         UserError: that names `path`, for a refusal of the operating system within.
     """
     try:
+        replaceable(path)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             yield Path(folder)
     except OSError as error:
@@ -44,7 +46,7 @@ def move_all(files: Sequence[Path], path: Path) -> None:
     before: dict[Path, bytes | None] = {}
     try:
         for file in sorted(files, key=lambda file: file.name == path.name):
-            target = path.with_name(file.name)
+            target = replaceable(path.with_name(file.name))
             if target != path:
                 before[target] = target.read_bytes() if target.exists() else None
             os.replace(file, target)

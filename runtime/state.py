@@ -57,7 +57,7 @@ class State:
             torch.set_rng_state(tensors["random.cpu"])
             if self.device.type == "cuda" and "random.cuda" in tensors:
                 torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
-        except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(
                 "the checkpoint does not fit the run's own space: start a new run"
             ) from error
@@ -70,7 +70,9 @@ class State:
         for name, tensor in tensors.items():
             index, key = name.split(".", 1)
             parameter = parameters[int(index)]
-            if tensor.shape == parameter.shape and key != "step":
+            if key != "step":
+                if tensor.shape != parameter.shape:
+                    raise ValueError(f"`{name}` is of shape {list(tensor.shape)}")
                 # In the parameter's memory format, so that later kernels round alike.
                 tensor = torch.empty_like(parameter).copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor

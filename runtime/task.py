@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -79,12 +79,22 @@ def require_meaning(settings: Settings, data: Data) -> None:
         )
 
 
-def fitted(space: Space, data: Data) -> dict[str, Any]:
+def fitted(space: Space, data: Data, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The network parameters that the data decide: channels, classes, or number of words.
 
     Raises:
+        UserError: when an override says otherwise.
         dsl.DartsError: when the network does not read this kind of data.
     """
+    name = f"`{data.name}`"
     if isinstance(data, Text):
-        return dict(compiler.word_overrides(space, len(data.words), f"`{data.name}`"))
-    return dict(compiler.data_overrides(space, data.shape, len(data.classes), f"`{data.name}`"))
+        sizes = dict(compiler.word_overrides(space, len(data.words), name))
+    else:
+        sizes = dict(compiler.data_overrides(space, data.shape, len(data.classes), name))
+    for parameter, size in sizes.items():
+        if overrides.get(parameter, size) != size:
+            raise UserError(
+                f"`{parameter}` follows from {name}, which gives {size}, not "
+                f"{overrides[parameter]}: leave it out"
+            )
+    return sizes

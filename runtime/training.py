@@ -89,7 +89,9 @@ def train(
     if not isinstance(genotype, compiler.Genotype):
         genotype = compiler.Genotype.load(genotype)
     found = loaded(data, settings)
-    request = TrainingRequest(program, genotype, profile, overrides, fitted(program, found), seed)
+    request = TrainingRequest(
+        program, genotype, profile, overrides, fitted(program, found, overrides), seed
+    )
     require_meaning(settings, found)
     with seeded(seed, target), within_memory():
         run = _Run(request, found, target)
@@ -146,6 +148,12 @@ class _Run:
     def finish(self, folder: RunFolder, done: int, progress: Reporter) -> TrainingResult:
         """The epochs that are left after `done`, then what the training came to."""
         history = folder.metrics_until(done)
+        try:
+            known = [(self.task.loss(line), line["best"]) for line in history]
+        except (KeyError, TypeError, ValueError) as error:
+            raise folder.damaged_metrics() from error
+        if not all(math.isfinite(loss) for loss, _ in known):
+            raise folder.damaged_metrics()
         epochs = self.settings.epochs
         steps = self.task.steps(min(done + 1, epochs))
         progress.started(str(folder.path), epochs, done + 1, steps)

@@ -15,7 +15,7 @@ from dsl.settings import Settings
 from dsl.space import Space
 from runtime.final_model import FinalModel
 from runtime.rundir import TRAIN, RunFolder
-from runtime.search_request import tuples
+from runtime.search_request import KINDS, require_kinds, tuples
 from runtime.task import Data
 from runtime.version import version
 
@@ -33,8 +33,7 @@ class TrainingRequest:
 
     @property
     def model(self) -> FinalModel:
-        values = {**self.overrides, **self.fitted}
-        return FinalModel(self.space, self.genotype, self.profile, values)
+        return FinalModel(self.space, self.genotype, self.profile, self.overrides, self.fitted)
 
     @property
     def settings(self) -> Settings:
@@ -72,6 +71,7 @@ class TrainingRequest:
             KeyError, TypeError, AttributeError: when it is no such record.
             dsl.DartsError: when the copy or the genotype is no longer what it was.
         """
+        require_kinds(record, KINDS)
         return cls(
             dsl.load(folder.path / record["space"]),
             compiler.Genotype.load(folder.genotype),

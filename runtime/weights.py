@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -17,6 +16,7 @@ from runtime.augment import Normalisation
 from runtime.errors import UserError
 
 SHOWN = 3
+MOST = 1e9  # in a note: sizes, means and deviations are well below
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +59,14 @@ class Weights:
             ]
             raise UserError(self._of_another(", and ".join(parts)))
         for name, tensor in wanted.items():
-            if self.tensors[name].shape != tensor.shape:
-                found, own = list(self.tensors[name].shape), list(tensor.shape)
-                raise UserError(self._of_another(f"`{name}` is {found} there and {own} here"))
+            found = self.tensors[name]
+            if found.shape != tensor.shape:
+                there, here = list(found.shape), list(tensor.shape)
+                raise UserError(self._of_another(f"`{name}` is {there} there and {here} here"))
+            if found.is_floating_point() != tensor.is_floating_point() or found.is_complex():
+                raise UserError(self._of_another(f"`{name}` holds another kind of numbers"))
+            if not torch.isfinite(found).all():
+                raise UserError(f"`{name}` in {self.path} holds numbers that are not finite")
         net.load_state_dict(self.tensors)
 
     def _of_another(self, how: str) -> str:
@@ -95,14 +100,17 @@ class Weights:
         """The list of things of one kind in a note; None where there is none."""
         try:
             noted = json.loads(self.about.get(name, "null"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._damaged(name) from error
         if noted is None:
             return None
         if not isinstance(noted, list) or not noted:
             raise self._damaged(name)
         for each in noted:
-            if not isinstance(each, kind) or (isinstance(each, float) and not isfinite(each)):
+            if not isinstance(each, kind) or isinstance(each, bool):
+                raise self._damaged(name)
+            # Nor what is not a number.
+            if isinstance(each, int | float) and not -MOST < each < MOST:
                 raise self._damaged(name)
         return noted
 

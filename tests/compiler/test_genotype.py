@@ -469,3 +469,10 @@ def test_recurrent_genotypes_of_another_space(space: Path, text: str, words: str
     (found,) = raised.value.diagnostics
     assert found.code == "E0802"
     assert words in found.message
+
+
+@pytest.mark.parametrize("text", ["[" * 300_000, "a: b\n" * 60_000, "|none~0|+" * 40_000])
+def test_files_that_are_too_long_are_refused_unread(tmp_path: Path, text: str) -> None:
+    (path := tmp_path / "g.txt").write_text(text)
+    with pytest.raises(DartsError, match="is longer than 200,000 characters"):
+        Genotype.load(path)

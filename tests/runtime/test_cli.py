@@ -130,7 +130,7 @@ def test_a_model_is_not_written_over_a_folder(tmp_path, capsys, genotype):
         ),
         (["--train", "--seeds", "0,one", "--genotype"], "as in 0,1,2, not `0,one`"),
         (["--train", "--seeds", "", "--genotype"], "as in 0,1,2, not ``"),
-        (["--train", "--seeds", "3,3", "--genotype"], "`seeds` are whole numbers, each once"),
+        (["--train", "--seeds", "3,3", "--genotype"], "`seeds` are whole numbers below"),
         (["--train", "--seeds", "0", "--seed", "0", "--genotype"], "--seed and --seeds: one of"),
         (["--evaluate", "--genotype"], "trained weights are needed: `--weights best.safetensors`"),
         (

@@ -357,7 +357,7 @@ def test_a_disk_that_refuses(tmp_path, monkeypatch, format):
     network, source = built(model)
     refused(model, network, source, tmp_path / "no", format, r"cannot write \S+/no/m\.\w+: No such")
     (tmp_path / f"m{SUFFIXES[format]}").mkdir()
-    refused(model, network, source, tmp_path, format, r"cannot write \S+/m\.\w+: Is a directory")
+    refused(model, network, source, tmp_path, format, r"cannot write \S+/m\.\w+: it is a folder")
     (tmp_path / f"m{SUFFIXES[format]}").rmdir()
 
     def full(handle):

@@ -170,7 +170,7 @@ def test_mistakes_leave_no_folder(space, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="cutout"):
         run(space, None, cutout=8)  # not even `runs`
     for seeds in ([], [1, 1]):
-        with pytest.raises(UserError, match="whole numbers, each once"):
+        with pytest.raises(UserError, match="whole numbers below"):
             run(space, None, seeds=seeds)
     with pytest.raises(dsl.DartsError, match="cannot read the genotype"):
         train_seeds(space, "nowhere.yaml", coloured(), seeds=[0])

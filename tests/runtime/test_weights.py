@@ -120,3 +120,21 @@ def test_a_damaged_note_is_named(tmp_path, damage):
         f"{tmp_path / 'w.safetensors'} is damaged: its note `{next(iter(damage))}" in message
         or ("`mean` or `deviation`" in message)
     )
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, space, number):
+    state = built(space).state_dict()
+    state["linear.bias"][0] = number
+    weights = Weights.read(saved(tmp_path / "w.safetensors", state))
+    message = refusal(lambda: weights.put_into(built(space)))
+    assert message == f"`linear.bias` in {weights.path} holds numbers that are not finite"
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.bool])
+def test_numbers_of_another_kind_are_refused(tmp_path, space, kind):
+    state = built(space).state_dict()
+    state["linear.bias"] = state["linear.bias"].to(kind)
+    weights = Weights.read(saved(tmp_path / "w.safetensors", state))
+    message = refusal(lambda: weights.put_into(built(space)))
+    assert "`linear.bias` holds another kind of numbers" in message
