@@ -42,6 +42,7 @@ class Settings:
         *("cifar10", "cifar100", "digits", "topics"),
     )
     subset: int = whole(0, 0, "training images, drawn by the seed, or first words; 0 is all")
+    test_subset: int = whole(0, 0, "images to test on after each epoch, drawn alike; 0 is all")
     resized_crop: int = whole(0, 0, "side of random crops of any scale; 0 takes images as they are")
     crop: int = whole(0, 0, "random crops after padding by so many pixels")
     flip: bool = flag(False, "random horizontal flips")
@@ -85,7 +86,7 @@ class Settings:
 SETTINGS: dict[str, Field[Any]] = {f.name: f for f in fields(Settings)}
 OF_KIND = {
     "images": (
-        *("resized_crop", "crop", "flip", "jitter", "jitter_hue", "cutout"),
+        *("test_subset", "resized_crop", "crop", "flip", "jitter", "jitter_hue", "cutout"),
         *("label_smoothing", "precision", "drop_path", "auxiliary_weight"),
     ),
     "text": (

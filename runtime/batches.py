@@ -140,12 +140,18 @@ def whole(images: ImageSet, settings: Settings, seed: int, device: torch.device)
     return Whole(parts.train("all", chosen, partial=True), parts.test())
 
 
-def evaluation(
-    images: ImageSet, normalise: Normalisation, device: torch.device
+def images_to_test_on(
+    images: ImageSet,
+    normalise: Normalisation,
+    device: torch.device,
+    rows: Tensor | None = None,
 ) -> EvaluationImages:
-    """The images to test on, on the device where they fit there."""
-    pixels = images.pixels("test").on(device, MEMORY_SHARE)
-    labels = images.test_labels.to(pixels.device)
+    """The images to test on, or those in some rows, on the device where they fit there."""
+    pixels, labels = images.pixels("test"), images.test_labels
+    if rows is not None:
+        pixels, labels = pixels.picked(rows), labels[rows]
+    pixels = pixels.on(device, MEMORY_SHARE)
+    labels = labels.to(pixels.device)
     return EvaluationImages(pixels, labels, normalise.on(device), device)
 
 
@@ -206,4 +212,13 @@ class _Parts:
         )
 
     def test(self) -> EvaluationImages:
-        return evaluation(self.images, self.normalise, self.device)
+        """All images to test on, or `test_subset` of them."""
+        available, wanted = len(self.images.test_labels), self.settings.test_subset
+        if wanted > available:
+            raise UserError(
+                f"`test_subset` asks for {wanted} images to test on and `{self.images.name}` has "
+                f"{available}: lower it, or use 0 for all"
+            )
+        order = torch.randperm(available, generator=generator(self.seed, "test"))
+        rows = order[:wanted].sort().values if wanted else None
+        return images_to_test_on(self.images, self.normalise, self.device, rows)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import compiler
 from dsl.settings import Settings
-from runtime.batches import EvaluationImages, evaluation, statistics_of
+from runtime.batches import EvaluationImages, images_to_test_on, statistics_of
 from runtime.device import choose_device
 from runtime.errors import UserError
 from runtime.final_model import FinalModel
@@ -136,7 +136,7 @@ class _Pictures:
     ) -> None:
         self.net, self.device, self.batch = net, device, settings.batch
         normalise = weights.normalisation or statistics_of(data)
-        self.images: EvaluationImages = evaluation(data, normalise, device)
+        self.images: EvaluationImages = images_to_test_on(data, normalise, device)
         self.size, self.shape = len(self.images), data.shape
 
     def measure(self) -> dict[str, float]:

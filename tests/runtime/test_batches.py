@@ -10,7 +10,7 @@ from tiny import coloured, picture_folder
 
 from dsl.settings import Settings
 from runtime.augment import Normalisation
-from runtime.batches import evaluation, split, statistics_of, whole
+from runtime.batches import images_to_test_on, split, statistics_of, whole
 from runtime.data import Images
 from runtime.errors import UserError
 from runtime.folder import load_files
@@ -186,7 +186,7 @@ def test_images_are_normalised_by_the_statistics_of_those_in_use(subset):
 def test_images_to_test_on_are_normalised_as_asked():
     images = coloured()
     other = Normalisation(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1.0, 2.0, 0.5]))
-    ((batch, labels),) = evaluation(images, other, CPU)
+    ((batch, labels),) = images_to_test_on(images, other, CPU)
     expected = (images.test / 255 - other.mean[:, None, None]) / other.deviation[:, None, None]
     torch.testing.assert_close(batch, expected, atol=1e-5, rtol=0)
     assert torch.equal(labels, images.test_labels)
@@ -263,3 +263,14 @@ def test_statistics_of_files_are_of_a_sample_in_the_middle(files, monkeypatch):
     assert torch.equal(means[0], means[1]) and not torch.equal(means[0], means[2])
     some = statistics_of(files, torch.tensor([2, 3]))
     torch.testing.assert_close(some.mean, Normalisation.of(everything[2:4]).mean)
+
+
+def test_some_of_the_images_to_test_on_are_drawn_by_the_seed():
+    images = numbered(tests=300)
+    images = dataclasses.replace(images, test_labels=torch.arange(300) % 5)
+    drawn = [split(images, Settings(batch=8, test_subset=40), seed, CPU).test for seed in (0, 0, 1)]
+    one, same, other = (torch.cat([labels for _, labels in test]).tolist() for test in drawn)
+    assert len(one) == len(drawn[0]) == 40
+    assert one == same != other
+    with pytest.raises(UserError, match="`test_subset` asks for 301 images to test on"):
+        split(images, Settings(batch=8, test_subset=301), 0, CPU)
