@@ -1,8 +1,21 @@
-"""Options of the test run."""
+"""What holds for all tests, and the options of the test run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums in one order, whatever the machine: runs are compared bit for bit. Small networks are
+    no slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,14 +22,6 @@ SPACE = "spaces/cifar_cell.darts"
 QUICK = {"profile": "demo", "device": "cpu", "subset": 64, "batch": 16, "N": 3, "C": 2}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def digits():
     images = load("digits")

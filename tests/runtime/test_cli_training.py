@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-import torch
 from safetensors.torch import load_file
 from tiny import WITH_DEMO, StopAt, space_in
 
@@ -12,14 +11,6 @@ from runtime import progress
 from runtime.bilevel_search import search
 from runtime.cli import STOPPED, run
 from runtime.jobs import model_of_run
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

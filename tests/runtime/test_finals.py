@@ -26,14 +26,6 @@ from runtime.weights import Weights
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
 def one_measurement_of_time(monkeypatch):
     monkeypatch.setattr(evaluation, "REPEATS", 2)
 

@@ -6,7 +6,6 @@ import os
 import tempfile
 
 import pytest
-import torch
 from tiny import GENOTYPE, coloured, space_in
 
 from runtime import rundir
@@ -18,14 +17,6 @@ from runtime.rundir import RunFolder
 from runtime.training import train
 
 OPERATIONS = [(rundir, "save_file"), (os, "replace"), (os, "fsync"), (tempfile, "mkstemp")]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Disk(Silent):

@@ -34,14 +34,6 @@ SIZES = {"C": 2, "N": 3, "classes": 4}
 QUICK = {"C": 2, "N": 3, "batch": 8, "epochs": 2, "lr": 0.1, "cutout": 4}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def pictures(count=20, tests=12, size=32, channels=3, classes="abcd"):
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(count + tests) % len(classes)

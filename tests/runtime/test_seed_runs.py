@@ -4,7 +4,6 @@ import json
 import statistics
 
 import pytest
-import torch
 from support import RNN
 from tiny import GENOTYPE, StopAt, coloured, space_in
 from toy import text
@@ -18,14 +17,6 @@ from runtime.seed_runs import train_seeds
 from runtime.training import train
 
 SEEDS = (3, 0, 7)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -33,14 +33,6 @@ GENOTYPE = Genotype.parse(DARTS_V2)
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
 def built(monkeypatch):
     """Every final model is a toy, drawn at random and with dropout; gives the list of them."""
     found = []

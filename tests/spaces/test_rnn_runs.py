@@ -35,14 +35,6 @@ assert not {"compiler", "dsl", "runtime", "lark", "networkx"} & set(sys.modules)
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def text():
     parts = (torch.arange(size) * 3 % 7 for size in (90, 70, 40))
