@@ -15,14 +15,13 @@ from compiler.builder import Builder, is_module
 from compiler.expr import (
     Const,
     Expr,
-    Symbol,
     TooLong,
     if_else,
     symbols,
     truth,
 )
-from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan, Tap
-from compiler.lowering import arithmetic, calls, flow, labels, options, scan
+from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan
+from compiler.lowering import arithmetic, calls, flow, labels, options, repeat, scan
 from compiler.lowering.decisions import Decisions
 from compiler.lowering.values import (
     POISON,
@@ -384,7 +383,7 @@ class Body:
         if isinstance(base, Poison):
             return base
         if isinstance(base, Ref) and isinstance(self.region.node(base.number), Repeat):
-            return self.tap(node, base)
+            return repeat.tap(self, node, base)
         if not isinstance(base, tuple):
             raise fault(
                 "E0401",
@@ -397,14 +396,3 @@ class Body:
             has = f"has {len(base)} values, 0 to {len(base) - 1}" if base else "is empty here"
             raise fault("E0404", f"`{text}` {has}", node.index.span)
         return base[index]
-
-    def tap(self, node: ast.Index, base: Ref) -> Ref:
-        repeat = self.region.node(base.number)
-        taps = [n for _, n in self.region.nodes() if isinstance(n, Tap)]
-        name = f"tapped_{len(taps)}" if taps else "tapped"
-        shape = tuple(Symbol(f"{name}_{letter}") for letter in "chw"[: len(repeat.shape)])
-        index = self.number(node.index)
-        if isinstance(index, Const) and isinstance(index.value, int) and index.value < 0:
-            index = repeat.count + index.value
-        tap = Tap(operands=(base.number,), shape=shape, index=index, name=name, span=node.span)
-        return self.ref(self.region.add(tap))

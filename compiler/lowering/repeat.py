@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
-from compiler.expr import Expr, Symbol, symbols
+from compiler.expr import Const, Expr, Symbol, symbols
 from compiler.ir import (
     Dims,
     Input,
     Region,
     Repeat,
     Step,
+    Tap,
 )
 from compiler.lowering import apply, labels
 from compiler.lowering.values import (
@@ -76,11 +77,26 @@ def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span
     return body.ref(body.region.add(repeat))
 
 
+def tap(body: Body, node: ast.Index, base: Ref) -> Ref:
+    """What a step of the repeat that `base` refers to gives."""
+    repeat = body.region.node(base.number)
+    taps = [n for _, n in body.region.nodes() if isinstance(n, Tap)]
+    name = _unused(body, f"tapped_{len(taps)}" if taps else "tapped")
+    shape = tuple(Symbol(f"{name}_{letter}") for letter in "chw"[: len(repeat.shape)])
+    index = body.number(node.index)
+    if isinstance(index, Const) and isinstance(index.value, int) and index.value < 0:
+        index = repeat.count + index.value
+    made = Tap(operands=(base.number,), shape=shape, index=index, name=name, span=node.span)
+    return body.ref(body.region.add(made))
+
+
 def _repeated(body: Body, windows: bool) -> set[str]:
-    """What repeats of a region call their outputs, and their windows where these count too."""
-    nodes = [n for _, n in body.region.nodes() if isinstance(n, Repeat)]
+    """What repeats of a region and taps of them call their outputs, and repeats their windows
+    where these count too."""
+    nodes = [n for _, n in body.region.nodes() if isinstance(n, Repeat | Tap)]
     outputs = {s.name.rpartition("_")[0] for n in nodes for s in n.shape if isinstance(s, Symbol)}
-    return outputs | ({name for n in nodes for name in n.window} if windows else set())
+    repeats = [n for n in nodes if isinstance(n, Repeat)]
+    return outputs | ({name for n in repeats for name in n.window} if windows else set())
 
 
 def _window_names(body: Body, steps: list[Value], size: int) -> tuple[str, ...]:
@@ -95,8 +111,8 @@ def _window_names(body: Body, steps: list[Value], size: int) -> tuple[str, ...]:
     return tuple(f"{name}_" if name in own else name for name in names)
 
 
-def _unused(body: Body, name: str, window: tuple[str, ...]) -> str:
-    """A name after which no other repeat of the region calls sizes."""
+def _unused(body: Body, name: str, window: tuple[str, ...] = ()) -> str:
+    """A name after which no other repeat or tap of the region calls sizes."""
     taken = _repeated(body, windows=True) | set(window)
     unique, count = name, 1
     while unique in taken:
