@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Expr, Symbol, symbols
+from compiler.expr import Const, Expr, Symbol, symbols
 from compiler.ir import DIMENSIONS, Region
 from compiler.lowering.values import Ref, Value, kind
 from dsl import ast
@@ -47,10 +47,10 @@ def _add_input(body: Body, syntax: ast.Input, rank: int) -> None:
             shape.append(Symbol(free))
             demands.append(None)
         else:
-            size = body.number(entry)
+            size = _size(body, entry)
             shape.append(size)
             demands.append(size)
-    below = None if syntax.below is None else body.number(syntax.below)
+    below = None if syntax.below is None else _size(body, syntax.below)
     if below is not None and body.region.kind != "network":
         help = "let an `embedding` in the network make numbers of words"
         raise fault("E0502", "only a network reads words", syntax.span, help)
@@ -59,6 +59,19 @@ def _add_input(body: Body, syntax: ast.Input, rank: int) -> None:
         raise fault("E0502", message, syntax.span, f"`{name}[T] below V`")
     number = body.builder.input(name, tuple(shape), tuple(demands), syntax.span, below)
     frame.names[name] = body.ref(number)
+
+
+def _size(body: Body, written: ast.Expr) -> Expr:
+    """A size, which may be a flag or a word by mistake."""
+    size = body.number(written)
+    if isinstance(size, Const) and not _is_number(size.value):
+        message = f"a size is a whole number of at least 1, this is `{written.span.text}`"
+        raise fault("E0503", message, written.span)
+    return size
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def count_states(inputs: tuple[ast.Input, ...], read: int) -> int:
