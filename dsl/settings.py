@@ -91,7 +91,7 @@ OF_KIND = {
     ),
     "text": (
         *("bptt", "bptt_halved", "bptt_deviation", "evaluation_batch", "patience"),
-        *("clip_virtual", "slowness", "activation"),
+        *("slowness", "activation"),
     ),
 }
 """Settings that mean something for one kind of data alone."""

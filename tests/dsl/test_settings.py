@@ -6,7 +6,15 @@ import pytest
 
 from dsl import load, load_text
 from dsl.diagnostics import did_you_mean
-from dsl.settings import SETTINGS, Settings, Value, complaint, settings_from
+from dsl.settings import (
+    OF_KIND,
+    SETTINGS,
+    Settings,
+    Value,
+    complaint,
+    meaningless,
+    settings_from,
+)
 
 
 def test_defaults_satisfy_their_own_rules() -> None:
@@ -85,3 +93,11 @@ def test_entries_know_where_they_were_written() -> None:
 def test_the_other_case_is_suggested() -> None:
     """A name that differs in case alone is the nearest, however short it is."""
     assert did_you_mean("c", ["C", "N", "crop"]) == "did you mean `C`?"
+
+
+def test_settings_of_one_kind_of_data_mean_nothing_for_the_other() -> None:
+    changed = Settings(cutout=4, bptt=20, slowness=1e-3, clip_virtual=True, epochs=3)
+    assert meaningless(changed, "text") == ["cutout"]
+    assert meaningless(changed, "images") == ["bptt", "slowness"]
+    assert meaningless(Settings(), "text") == meaningless(Settings(), "images") == []
+    assert {name for names in OF_KIND.values() for name in names} <= SETTINGS.keys()
