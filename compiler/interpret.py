@@ -60,7 +60,7 @@ def interpret(
     With states in the network, the output and the state after it, as the generated code has them;
     `hidden` are the states before, zeros if None.
     """
-    run = _Run(state, weights or {}, training, hidden)
+    run = Run(state, weights or {}, training, hidden)
     env = dict(program.values)
     for (_, node), value in zip(program.network.inputs, inputs, strict=True):
         sizes = sizes_of(value, len(node.shape))
@@ -78,7 +78,9 @@ def sizes_of(x: Tensor, rank: int) -> tuple[int, ...]:
     return (shape[0], *shape[2:]) if rank == 2 or not x.is_floating_point() else shape[1:]
 
 
-class _Run:
+class Run:
+    """One run: the weights by their paths, and the masks drawn so far."""
+
     def __init__(
         self,
         state: Mapping[str, Tensor],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compiler.expr import Symbol, symbols
+from compiler.flat.nodes import FLAT
 from compiler.ir import (
     Call,
     Choice,
@@ -56,7 +57,7 @@ def _region(region: Region) -> None:
     _require(set(paths) == {d.path for d in region.decisions}, region, "every decision is listed")
     if region.states is not None:
         _require(len(region.outputs) == max(region.states, 1), region, "states are given back")
-    else:
+    elif region.kind != FLAT:
         _require(len(region.outputs) == 1, region, "a region has one output")
     if not region.is_branch:
         _closed(region)

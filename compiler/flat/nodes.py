@@ -1,0 +1,114 @@
+"""What stands in a flat region besides layers, joins and arithmetic.
+
+In a flat region nothing is called, selected, repeated or chosen any more: a layer's `name` is the
+path of its module in the `state_dict`, and all numbers are constants. Choices have become mixtures,
+whose weights are inputs of the region like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.expr import Const
+from compiler.ir import Input, Layer, Node, Region
+from compiler.layers import Shape
+
+FLAT = "flat"
+"""The kind of a flat region."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedLayer(Layer):
+    """A layer that stands for several equal ones; their statistics are kept under all names."""
+
+    also: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.name, *self.also)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixingWeights(Input):
+    """An input of mixing weights [decisions, options]: a stack of a kind's decisions."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A batch norm that a term goes through, by the paths of its modules."""
+
+    paths: tuple[str, ...]
+    affine: bool
+
+
+@dataclass(frozen=True)
+class Term:
+    """What a mixture does to one of its operands before it adds it up.
+
+    `weight` is an input of mixing weights [decisions, options] by its number, with the row and the
+    column; None is 1.
+    """
+
+    weight: tuple[int, int, int] | None = None
+    norm: Norm | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Node):
+    """Σ weight · norm(value), over its first operands; the inputs of its weights follow them."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return self.operands[: len(self.terms)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask(Node):
+    """A dropout mask, zeros and 1 / (1 - p), of the shape of its operand.
+
+    One for a whole `sequence` has the shape of one step, and serves all steps.
+    """
+
+    p: float
+    sequence: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop(Node):
+    """A flat region run along the first dimension of its first `sequences` operands.
+
+    The next `states` operands are what it starts from, the rest is the same at every step. Its
+    value is a tuple: the outputs of all steps, then the states after the last.
+    """
+
+    region: Region
+    sequences: int
+    states: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item(Node):
+    """Member `index` of a tuple."""
+
+    index: int
+
+
+def mixture(values: tuple[int, ...], terms: tuple[Term, ...], shape: Any, **rest: Any) -> Mixture:
+    """A mixture whose weights' inputs follow its values, each once."""
+    inputs = dict.fromkeys(term.weight[0] for term in terms if term.weight is not None)
+    return Mixture(operands=(*values, *inputs), terms=terms, shape=shape, **rest)
+
+
+def numbers(node: Layer) -> dict[str, Any]:
+    """The arguments of a layer in a flat region."""
+    return {name: value.value for name, value in node.arguments if isinstance(value, Const)}
+
+
+def sizes(node: Node) -> Shape:
+    """The shape of a value in a flat region, without its batch."""
+    return tuple(size.value for size in node.shape if isinstance(size, Const))
