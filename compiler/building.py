@@ -43,7 +43,7 @@ def build(
     classes = execute(compiled.source, f"<dartsc {compiled.program.name}>")
     if genotype is None:
         model = marked(classes["Supernet"](), compiled.program)
-        return Supernet(model, compiled.program)
+        return Supernet(model, compiled.program, compiled.flat)
     options = {"auxiliary": True} if auxiliary else {}
     if auxiliary and not compiled.program.network.auxiliary:
         raise fault("E0712", "this network has no auxiliary output to build", None)

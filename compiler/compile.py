@@ -13,6 +13,7 @@ from compiler.codegen.module import generate
 from compiler.facts import Facts
 from compiler.files import write_text
 from compiler.fitting import resolve
+from compiler.flat.nodes import FLAT
 from compiler.genotype import Genotype
 from compiler.instantiate import instantiate
 from compiler.measure import measure
@@ -30,11 +31,12 @@ Genes = Genotype | str | Path
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program with the source generated from it."""
+    """A program with the source generated from it, and laid out flat where the pipeline does so."""
 
     program: Program
     source: str
     values: Values
+    flat: Program | None = None
 
 
 def compile_space(
@@ -56,9 +58,14 @@ def compile_space(
     if prune and genotype is not None:
         program = pruned(program)
         facts = instantiate(program)
-    *_, (_, program) = stages(program, passes)
+    flat = None
+    for _, stage in stages(program, passes):
+        if stage.network.kind == FLAT:
+            flat = stage
+        else:
+            program = stage
     source = generate(program, facts, _docstring(program, passes, prune))
-    return Compiled(program, source, values)
+    return Compiled(program, source, values, flat)
 
 
 def specialised(

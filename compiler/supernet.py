@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compiler.derive import Derivation, derive
+from compiler.engine.optimised import Optimised
 from compiler.genotype import Genotype
 from compiler.program import Program, stacks
 
@@ -23,10 +24,11 @@ class Supernet(nn.Module):
     relaxation is a softmax over each decision's options (Liu et al. 2019, equation 2).
     """
 
-    def __init__(self, model: nn.Module, program: Program) -> None:
+    def __init__(self, model: nn.Module, program: Program, flat: Program | None = None) -> None:
         super().__init__()
         self.model = model
         self.program = program
+        self.optimised = None if flat is None else Optimised(flat.network, model)
         self.alphas = nn.ParameterDict()
         for kind in program.kinds:
             for number, stack in enumerate(stacks(kind.decisions)):
@@ -41,6 +43,8 @@ class Supernet(nn.Module):
         logits [time, batch, words] and the state after them.
         """
         weights = [self.mixing_weights()] if self.program.kinds else []
+        if self.optimised is not None and self.optimised.stands_for(self.model):
+            return self.optimised(x, weights, state)
         return self.model(x, *weights, *([] if state is None else [state]))
 
     def init_hidden(self, batch: int) -> State:

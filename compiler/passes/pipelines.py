@@ -4,6 +4,10 @@
 |---|---|---|
 | none | (nothing: one module for every candidate, the baseline) | yes |
 | simple | drop_zeros | yes |
+| fast | drop_zeros, expand, simplify, share, fuse_mixtures | no |
+
+From `expand` on a program is flat, and `compiler.engine` runs it, with a backward of its own that
+can be gone through once.
 """
 
 from __future__ import annotations
@@ -11,6 +15,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from compiler.passes.drop_zeros import DropZeros
+from compiler.passes.expand import Expand
+from compiler.passes.fuse_mixtures import FuseMixtures
+from compiler.passes.share import Share
+from compiler.passes.simplify import Simplify
 from compiler.program import Program
 from dsl.diagnostics import did_you_mean, fault
 
@@ -27,6 +35,7 @@ class Pass(Protocol):
 PIPELINES: dict[str, tuple[Pass, ...]] = {
     "none": (),
     "simple": (DropZeros(),),
+    "fast": (DropZeros(), Expand(), Simplify(), Share(), FuseMixtures()),
 }
 
 

@@ -1,0 +1,1 @@
+"""Running a flat program, with a backward pass derived from it."""

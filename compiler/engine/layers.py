@@ -1,0 +1,231 @@
+"""Layers with windows and matrices: convolutions, pools, linear maps, embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from compiler.engine.operation import LayerOperation, Reads, Wanted
+from compiler.engine.run import Run
+from compiler.flat.nodes import SharedLayer
+from compiler.kernels.depthwise import depthwise, input_gradient, weight_gradient
+from compiler.kernels.pools import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
+from compiler.layers import padding
+from dsl.vocabulary import NOTHING
+
+_convolution_backward = torch.ops.aten.convolution_backward.default
+
+
+class Weighted(LayerOperation):
+    """A layer that is linear in its operand and in its weight; a bias is added."""
+
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        self.weight, self.bias = f"{self.path}.weight", ""
+        if self.given.get("bias"):
+            self.bias = f"{self.path}.bias"
+        self.parameters = (self.weight, self.bias) if self.bias else (self.weight,)
+
+    def reads(self, wanted: Wanted) -> Reads:
+        return Reads(frozenset([0]) if wanted.weights else frozenset())
+
+    def biased(self, run: Run) -> Tensor | None:
+        return run.weights[self.bias] if self.bias else None
+
+
+class Convolution(Weighted):
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        self.window = self.given["stride"], padding(self.given), self.given["dilation"]
+        self.groups = self.given["groups"]
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        run.notes[self.number] = x.shape
+        weight = run.weights[self.weight]
+        return F.conv2d(x, weight, self.biased(run), *self.window, self.groups)
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        weight = run.weights[self.weight]
+        x = torch.empty(
+            run.notes[self.number], dtype=g.dtype, device=g.device,
+            memory_format=torch.channels_last,
+        )  # fmt: skip
+        return self.backward(g, x, weight, [True, False, False])[0]
+
+    def weight_gradients(
+        self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
+    ) -> None:
+        wants = [False, True, bool(self.bias)]
+        _, weight, bias = self.backward(g, operands[0], run.weights[self.weight], wants)
+        run.add_weight_gradient(self.weight, weight)
+        if self.bias:
+            run.add_weight_gradient(self.bias, bias)
+
+    def backward(self, g: Tensor, x: Tensor, weight: Tensor, wants: list[bool]) -> Any:
+        stride, pad, dilation = ([n, n] for n in self.window)
+        bias = [len(weight)] if wants[2] else None
+        return _convolution_backward(
+            g, x, weight, bias, stride, pad, dilation, False, [0, 0], self.groups, wants
+        )
+
+
+class Depthwise(Weighted):
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        self.window = self.given["stride"], padding(self.given), self.given["dilation"]
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        run.notes[self.number] = x.shape
+        out = depthwise(x, run.weights[self.weight], *self.window)
+        return out + run.weights[self.bias][:, None, None] if self.bias else out
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        shape = run.notes[self.number]
+        return input_gradient(g, run.weights[self.weight], shape, *self.window)
+
+    def weight_gradients(
+        self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
+    ) -> None:
+        run.add_weight_gradient(
+            self.weight, weight_gradient(g, operands[0], self.given["k"], *self.window)
+        )
+        if self.bias:
+            run.add_weight_gradient(self.bias, g.sum((0, 2, 3)))
+
+
+class Linear(Weighted):
+    """x [..., width] to [..., out]."""
+
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        tied = self.given.get("tied", NOTHING)
+        assert tied == NOTHING or self.weight  # a tied matrix is listed under this path as well
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        return F.linear(operands[0], run.weights[self.weight], self.biased(run))
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        weight = run.weights[self.weight]
+        if into is None:
+            return g @ weight
+        into.flatten(0, -2).addmm_(g.flatten(0, -2), weight) if into.is_contiguous() else into.add_(
+            g @ weight
+        )
+        return into
+
+    def weight_gradients(
+        self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
+    ) -> None:
+        rows = g.flatten(0, -2)
+        run.add_product(self.weight, rows, operands[0].flatten(0, -2))
+        if self.bias:
+            run.add_weight_gradient(self.bias, rows.sum(0))
+
+
+class Embedding(LayerOperation):
+    """Rows of a table by their numbers; a word that is dropped is gone wherever it stands."""
+
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        self.weight = f"{self.path}.weight"
+        self.parameters = (self.weight,)
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (words,) = operands
+        table = run.weights[self.weight]
+        rows = F.embedding(words, table)
+        if not self.given["drop"]:
+            return rows
+        mask = F.dropout(table.new_ones(len(table), 1), self.given["drop"], True)
+        run.notes[self.number] = mask
+        return rows * mask[words]
+
+    def again(self, run: Run, *operands: Any) -> Any:
+        rows = F.embedding(operands[0], run.weights[self.weight])
+        mask = run.notes[self.number]
+        return rows if mask is None else rows * mask[operands[0]]
+
+    def reads(self, wanted: Wanted) -> Reads:
+        return Reads(frozenset([0]))
+
+    def weight_gradients(
+        self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
+    ) -> None:
+        words, mask = operands[0], run.notes[self.number]
+        rows = g if mask is None else g * mask[words]
+        table = torch.zeros_like(run.weights[self.weight])
+        table.index_add_(0, words.flatten(), rows.flatten(0, -2))
+        run.add_weight_gradient(self.weight, table)
+
+
+class Pool(LayerOperation):
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        self.window = self.given["k"], self.given["stride"], padding(self.given)
+
+
+class MeanPool(Pool):
+    def forward(self, run: Run, *operands: Any) -> Any:
+        run.notes[self.number] = operands[0].shape
+        return mean_pool(operands[0], *self.window)
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        return mean_pool_gradient(g, run.notes[self.number], *self.window)
+
+
+class MaxPool(Pool):
+    def forward(self, run: Run, *operands: Any) -> Any:
+        out, run.notes[self.number] = max_pool(operands[0], *self.window)
+        return out
+
+    def reads(self, wanted: Wanted) -> Reads:
+        return Reads(frozenset([0]))
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        return max_pool_gradient(g, operands[0], run.notes[self.number], *self.window)

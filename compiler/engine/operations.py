@@ -1,0 +1,81 @@
+"""Which operation runs which node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from compiler.engine import elementwise, layers, mixing
+from compiler.engine.loop import Loop as LoopOperation
+from compiler.engine.operation import Function, Operation
+from compiler.flat.nodes import Item, Loop, Mask, Mixture, SharedLayer, numbers
+from compiler.ir import Elementwise, Input, Join, Part, Region
+
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu6": F.relu6,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "flatten": lambda x: x.flatten(1),
+}
+OPERATIONS: dict[str, type[Operation]] = {
+    "relu": elementwise.Relu,
+    "tanh": elementwise.Tanh,
+    "sigmoid": elementwise.Sigmoid,
+    "zero": elementwise.Zero,
+    "crop": elementwise.Crop,
+    "conv": layers.Convolution,
+    "depthwise": layers.Depthwise,
+    "linear": layers.Linear,
+    "embedding": layers.Embedding,
+    "bn": mixing.BatchNorm,
+}
+
+
+def operations(region: Region) -> dict[int, Operation]:
+    """The operations of a flat region by the numbers of their values, in order."""
+    return {n: _operation(n, node) for n, node in region.nodes() if not isinstance(node, Input)}
+
+
+def _operation(number: int, node: Any) -> Operation:
+    match node:
+        case SharedLayer():
+            return _layer(number, node)
+        case Mixture():
+            return mixing.Mixture(number, node)
+        case Loop():
+            return LoopOperation(number, node, operations)
+        case Mask():
+            return elementwise.Mask(number, node)
+        case Item():
+            return elementwise.Item(number, node)
+        case Join(how="concat"):
+            return elementwise.Concat(number, node)
+        case Join():
+            return elementwise.Sum(number, node)
+        case Elementwise():
+            return elementwise.Arithmetic(number, node)
+        case Part():
+            return elementwise.Slice(number, node)
+    raise TypeError(f"nothing runs {type(node).__name__}")
+
+
+def _layer(number: int, node: SharedLayer) -> Operation:
+    layer, given = node.layer, numbers(node)
+    if layer == "apply":
+        layer = given["f"]
+    if layer == "pool":
+        return (layers.MaxPool if given["of"] == "max" else layers.MeanPool)(number, node)
+    if layer == "global_pool":
+        if given["of"] == "mean":
+            return elementwise.GlobalMean(number, node)
+        return Function(number, node, lambda x: x.amax((2, 3)))
+    if layer == "dropout":
+        return elementwise.Dropout(number, node, given["p"])
+    if layer in FUNCTIONS:
+        return Function(number, node, FUNCTIONS[layer])
+    if layer not in OPERATIONS:
+        raise TypeError(f"nothing runs the layer {layer!r}")
+    return OPERATIONS[layer](number, node)
