@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# What is changed in an image's colours, and the number that leaves it as it is.
-ADJUSTMENTS = (("brightness", 1), ("contrast", 1), ("saturation", 1), ("hue", 0))
+from runtime.colours import ColourChanges
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +41,17 @@ class Normalisation:
     def on(self, device: torch.device) -> Normalisation:
         return Normalisation(self.mean.to(device), self.deviation.to(device))
 
+    @cached_property
+    def _scale(self) -> Tensor:
+        return (1 / (255 * self.deviation))[:, None, None]
+
+    @cached_property
+    def _shift(self) -> Tensor:
+        return (-self.mean / self.deviation)[:, None, None]
+
     def __call__(self, images: Tensor) -> Tensor:
         """Floats [batch, channels, height, width] from bytes of the same shape."""
-        scale = 1 / (255 * self.deviation)
-        shift = -self.mean / self.deviation
-        return images * scale[:, None, None] + shift[:, None, None]
+        return (images * self._scale).add_(self._shift)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,8 @@ class Augmentation:
         if self.crop or self.flip:
             images = self._crop_and_flip(images, generator)
         if self.jitter or self.hue:
-            images = self._jittered(images, generator)
+            changes = ColourChanges.draw(len(images), self.jitter, self.hue, generator)
+            images = changes(images)
         images = self.normalise(images)
         return self._cut_out(images, generator) if self.cutout else images
 
@@ -91,27 +98,6 @@ class Augmentation:
         # Indices around a slice put the channels last: [batch, height, width, channels].
         picked = padded[which, :, rows[:, :, None], columns[:, None, :]]
         return picked.permute(0, 3, 1, 2)
-
-    def _jittered(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Bytes as they came, each image with colours of its own."""
-        # Takes a second to import, which only those wait for who use it.
-        from torchvision.transforms.v2 import functional as colours
-
-        drawn = torch.rand(
-            2, len(images), len(ADJUSTMENTS), generator=generator, device=images.device
-        )
-        orders = drawn[0].argsort(1).tolist()
-        shifts = (2 * drawn[1] - 1).tolist()
-        changed = []
-        for image, order, shift in zip(images, orders, shifts, strict=True):
-            for which in order:
-                part, centre = ADJUSTMENTS[which]
-                reach = self.jitter if centre else self.hue
-                if reach:
-                    adjust = getattr(colours, f"adjust_{part}")
-                    image = adjust(image, centre + reach * shift[which])
-            changed.append(image)
-        return torch.stack(changed)
 
     def _offsets(self, batch: int, generator: torch.Generator) -> Tensor:
         return _whole(2 * self.crop + 1, batch, generator)

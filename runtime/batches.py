@@ -12,7 +12,7 @@ from dsl.settings import Settings
 from runtime.augment import Augmentation, Normalisation
 from runtime.data import ImageSet
 from runtime.errors import UserError
-from runtime.pixels import Pixels, prepared
+from runtime.pixels import Pixels, prepared, sent
 from runtime.seeds import generator
 
 Batch = tuple[Tensor, Tensor]  # floats [batch, channels, height, width] and labels [batch]
@@ -55,7 +55,8 @@ class TrainingImages:
             turn, first = divmod(step, self.batches)
             order = torch.randperm(
                 len(self.pixels), generator=generator(self.seed, "order", self.name, turn)
-            ).to(self.pixels.device)  # once, as a copy to a device waits for what runs there
+            )
+            order = sent(order, self.pixels.device)  # once; a batch takes a view of it
             for i in range(first, self.batches):
                 yield self._batch(order[i * self.batch_size : (i + 1) * self.batch_size], step)
                 step += 1
@@ -63,8 +64,8 @@ class TrainingImages:
     def _batch(self, chosen: Tensor, step: int) -> Batch:
         crop = generator(self.seed, "crop", self.name, step)
         draw = generator(self.seed, "augment", self.name, step, device=self.device)
-        images = self.pixels.read(chosen, crop).to(self.device)
-        return self.augment(images, draw), self.labels[chosen].to(self.device)
+        images = sent(self.pixels.read(chosen, crop), self.device)
+        return self.augment(images, draw), sent(self.labels[chosen], self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +86,8 @@ class EvaluationImages:
     def _batches(self) -> Iterator[Batch]:
         numbers = torch.arange(len(self.pixels), device=self.pixels.device)
         for chosen in numbers.split(EVALUATION_BATCH):
-            images = self.pixels.read(chosen).to(self.device)
-            yield self.normalise(images), self.labels[chosen].to(self.device)
+            images = sent(self.pixels.read(chosen), self.device)
+            yield self.normalise(images), sent(self.labels[chosen], self.device)
 
 
 @dataclass(frozen=True)

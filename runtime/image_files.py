@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +17,12 @@ from PIL import Image
 from torch import Tensor
 
 from runtime.errors import UserError
+from runtime.pixels import AHEAD
 
 SHARES = (0.08, 1.0)  # of an image's area, in a random crop (Szegedy et al. 2015, section 6)
 RATIOS = (3 / 4, 4 / 3)  # of its width to its height
 TRIES = 10
 MARGIN = 8 / 7  # the shorter side of an image to test on, before the middle of it is cropped
-AHEAD = 2
 GREY_MODES = ("1", "L")
 WIDE_MODES = ("I", "F")  # Pillow would cut their values off at 255
 # What decoders raise for damaged files; a RuntimeError is that of a library beneath Pillow.
@@ -128,15 +128,18 @@ class Files:
         if draw is not None:
             crops = list(torch.rand(len(paths), TRIES, 4, generator=draw, dtype=torch.float64))
         # Decoders release the interpreter's lock, so threads do run side by side.
-        images = self.pool.map(_read, paths, crops, repeat(self.side))
-        return torch.from_numpy(np.stack(list(images)).transpose(0, 3, 1, 2).copy())
+        images = np.empty((len(paths), 3, self.side, self.side), np.uint8)
+        deque(self.pool.map(_read, paths, crops, images), maxlen=0)  # raises what they raise
+        return torch.from_numpy(images)
 
 
-def _read(path: Path, crop: Tensor | None, side: int) -> np.ndarray:
-    """Bytes [side, side, 3]."""
+def _read(path: Path, crop: Tensor | None, place: np.ndarray) -> None:
+    """Puts an image into its place, bytes [3, side, side]."""
+    side = place.shape[1]
     image = read_image(path, "RGB")
     box = middle(image.size, side) if crop is None else random_crop(image.size, crop)
-    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box))
+    resized = image.resize((side, side), Image.Resampling.BILINEAR, box)
+    place[:] = np.asarray(resized).transpose(2, 0, 1)
 
 
 def read_image(path: Path, mode: str = "") -> Image.Image:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 T = TypeVar("T")
 
+AHEAD = 2  # batches, where each has to be read or sent to the device
+
 
 class Pixels(Protocol):
     """Images by number."""
@@ -44,10 +46,7 @@ class InMemory:
     """Images that are bytes [images, channels, height, width], on any device."""
 
     tensor: Tensor
-
-    @property
-    def ahead(self) -> int:
-        return 0
+    ahead: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -60,13 +59,20 @@ class InMemory:
         return InMemory(self.tensor[rows])
 
     def read(self, chosen: Tensor, draw: torch.Generator | None = None) -> Tensor:
-        return self.tensor[chosen.to(self.device)]
+        return self.tensor.index_select(0, sent(chosen, self.device))
 
     def on(self, device: torch.device, share: float) -> InMemory:
         fits = device.type == "cpu" or (
             self.tensor.nbytes < share * torch.cuda.mem_get_info(device)[0]
         )
-        return InMemory(self.tensor.to(device)) if fits else self
+        return InMemory(self.tensor.to(device)) if fits else InMemory(self.tensor, AHEAD)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device, where the host does not wait until it is there."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def prepared(items: Iterator[T], ahead: int) -> Iterator[T]:

@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional as colours
 
-from runtime.augment import ADJUSTMENTS, Augmentation, Normalisation
+from runtime.augment import Augmentation, Normalisation
 
 PLAIN = Normalisation(torch.zeros(3), torch.ones(3))
 
@@ -98,63 +99,32 @@ def test_nothing_asked_for_is_nothing_done():
     assert torch.equal(Augmentation(PLAIN)(pixels, draw()), PLAIN(pixels))
 
 
-@pytest.fixture
-def adjusted(monkeypatch):
-    """What is adjusted, image by image: the part and the number. Nothing is changed."""
-    found = {}
-
-    def recorder(part):
-        def adjust(image, number):
-            found.setdefault(image.data_ptr(), []).append((part, number))
-            return image
-
-        return adjust
-
-    for part, _ in ADJUSTMENTS:
-        monkeypatch.setattr(colours, f"adjust_{part}", recorder(part))
-    return found
-
-
-def numbers(adjusted, part):
-    return [number for each in adjusted.values() for name, number in each if name == part]
+def one_by_one(images, jitter, hue, generator):
+    """Colours changed image by image, by torchvision, in the order that is drawn for each."""
+    drawn = torch.rand(2, len(images), 4, generator=generator)
+    orders, shifts = drawn[0].argsort(1).tolist(), (2 * drawn[1] - 1).tolist()
+    changed = []
+    for image, order, shift in zip(images, orders, shifts, strict=True):
+        for part in order:
+            if part < 3 and jitter:
+                name = ("brightness", "contrast", "saturation")[part]
+                image = getattr(colours, f"adjust_{name}")(image, 1 + jitter * shift[part])
+            elif part == 3 and hue:
+                image = colours.adjust_hue(image, hue * shift[3])
+        changed.append(image)
+    return torch.stack(changed)
 
 
-def test_colours_vary_evenly_within_their_bounds(adjusted):
-    Augmentation(PLAIN, jitter=0.4, hue=0.1)(images(batch=2000), draw())
-    assert len(adjusted) == 2000 and all(len(each) == 4 for each in adjusted.values())
-    for part, reach, centre in (*((p, 0.4, 1) for p, _ in ADJUSTMENTS[:3]), ("hue", 0.1, 0)):
-        shares = sorted((n - centre) / reach / 2 + 0.5 for n in numbers(adjusted, part))
-        assert shares[0] >= 0 and shares[-1] <= 1
-        assert len(set(shares)) == 2000  # each image has its own
-        assert max(abs((i + 0.5) / 2000 - share) for i, share in enumerate(shares)) < 0.04
-
-
-def test_the_order_is_drawn_for_each_image(adjusted):
-    Augmentation(PLAIN, jitter=0.4, hue=0.1)(images(batch=2400), draw())
-    orders = [tuple(part for part, _ in each) for each in adjusted.values()]
-    counts = {order: orders.count(order) for order in orders}
-    assert len(counts) == 24 and all(60 < count < 145 for count in counts.values())
-
-
-@pytest.mark.parametrize(
-    ("jitter", "hue", "parts"),
-    [(0.4, 0.0, {"brightness", "contrast", "saturation"}), (0.0, 0.1, {"hue"}), (0.0, 0.0, set())],
-)
-def test_what_does_not_vary_is_left_alone(adjusted, jitter, hue, parts):
-    Augmentation(PLAIN, jitter=jitter, hue=hue)(images(), draw())
-    assert {part for each in adjusted.values() for part, _ in each} == parts
-
-
-def test_colours_are_changed_as_they_were_drawn(monkeypatch):
-    """Brightness by its formula: every byte times the image's factor, at most 255."""
-    for part in ("contrast", "saturation"):
-        monkeypatch.setattr(colours, f"adjust_{part}", lambda image, number: image)
-    pixels = images()
-    factors = 1 + 0.8 * (2 * torch.rand(2, 64, 4, generator=draw(3))[1, :, 0] - 1)
-    expected = (pixels.double() * factors[:, None, None, None].double()).clamp(max=255)
-    found = Augmentation(PLAIN, jitter=0.8)(pixels, draw(3)) * 255
-    assert (found.double() - expected).abs().max() <= 1.001  # cut off to a byte
-    assert (expected == 255).any()
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("jitter", "hue"), [(0.4, 0.1), (0.4, 0.0), (0.0, 0.1), (1.0, 0.5)])
+def test_colours_are_those_of_one_image_after_another(channels, jitter, hue):
+    plain = Normalisation(torch.zeros(channels), torch.ones(channels))
+    pixels = images(batch=96, height=16, width=16)[:, :channels]
+    expected = plain(one_by_one(pixels, jitter, hue, draw(3)))
+    found = Augmentation(plain, jitter=jitter, hue=hue)(pixels, draw(3))
+    assert torch.equal(found, expected)
+    cropped = Augmentation(plain, 1, True, jitter=jitter, hue=hue)(pixels, draw(3))
+    assert cropped.stride() == expected.stride()  # by which convolutions choose their way
 
 
 def test_turned_hues_keep_the_brightest_channel():
@@ -192,3 +162,50 @@ def test_bytes_that_are_given_stay_as_they_are():
     before = pixels.clone()
     Augmentation(PLAIN, crop=1, flip=True, cutout=2, jitter=0.9, hue=0.5)(pixels, draw())
     assert torch.equal(pixels, before)
+
+
+@pytest.fixture
+def nothing_is_read(monkeypatch):
+    """Whatever asks what a tensor holds fails, as it would make the host wait for a device."""
+
+    def asked(*arguments, **options):
+        raise AssertionError("a tensor was read")
+
+    names = ("item", "tolist", "numpy", "cpu", "nonzero", "masked_select", "unique")
+    for name in (*names, "__bool__", "__int__", "__float__", "__index__"):
+        monkeypatch.setattr(torch.Tensor, name, asked)
+
+
+class NoMasks(TorchDispatchMode):
+    """Refuses operations whose result has a size that only the device knows."""
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        name = operation.overloadpacket.__name__
+        assert name not in ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
+        if name in ("index", "index_put_"):
+            assert not any(i is not None and i.dtype == torch.bool for i in arguments[1])
+        return operation(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("change", [
+    {}, {"crop": 2, "flip": True}, {"cutout": 3}, {"jitter": 0.4}, {"hue": 0.1},
+    {"crop": 2, "flip": True, "cutout": 3, "jitter": 0.4, "hue": 0.1},
+])  # fmt: skip
+def test_no_tensor_is_read_on_the_way(nothing_is_read, change):
+    augment, pixels, generator = Augmentation(PLAIN, **change), images(), draw()
+    with NoMasks():
+        augment(pixels, generator)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_device_is_never_waited_for():
+    device = torch.device("cuda")
+    plain = Normalisation(torch.zeros(3, device=device), torch.ones(3, device=device))
+    augment = Augmentation(plain, crop=2, flip=True, cutout=3, jitter=0.4, hue=0.1)
+    pixels, generator = images().to(device), torch.Generator(device)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        augment(pixels, generator)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -274,3 +274,19 @@ def test_some_of_the_images_to_test_on_are_drawn_by_the_seed():
     assert one == same != other
     with pytest.raises(UserError, match="`test_subset` asks for 301 images to test on"):
         split(images, Settings(batch=8, test_subset=301), 0, CPU)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("share", [1.0, 0.0])  # on the device, and sent batch by batch
+def test_a_device_is_never_waited_for(monkeypatch, share):
+    monkeypatch.setattr("runtime.batches.MEMORY_SHARE", share)
+    settings = Settings(batch=8, crop=1, flip=True, cutout=2, jitter=0.4, jitter_hue=0.1)
+    train = split(coloured(), settings, 0, torch.device("cuda")).train
+    expected = list(islice(train.from_step(0), 2 * train.batches))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = list(islice(train.from_step(0), 2 * train.batches))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert same_batches(found, expected)

@@ -7,7 +7,7 @@ from itertools import count, islice
 import pytest
 import torch
 
-from runtime.pixels import InMemory, prepared
+from runtime.pixels import AHEAD, InMemory, prepared, sent
 
 CPU = torch.device("cpu")
 
@@ -35,8 +35,24 @@ def test_images_go_to_a_device_where_they_take_less_than_their_share(monkeypatch
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
     moved = []
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: moved.append(device) or tensor)
-    pixels.on(torch.device("cuda"), 0.1)
+    there = pixels.on(torch.device("cuda"), 0.1)
     assert len(moved) == (1 if free == 1000 else 0)
+    assert there.ahead == (0 if free == 1000 else AHEAD)  # what stays is sent batch by batch
+
+
+def test_what_is_on_its_device_is_not_copied():
+    tensor = torch.arange(3)
+    assert sent(tensor, CPU) is tensor
+
+
+def test_what_goes_to_a_device_goes_from_pinned_memory_without_waiting(monkeypatch):
+    steps = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: steps.append("pin") or tensor)
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda tensor, *to, **how: steps.append((*to, how)) or tensor
+    )
+    sent(torch.arange(3), torch.device("cuda"))
+    assert steps == ["pin", (torch.device("cuda"), {"non_blocking": True})]
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2, 7])
