@@ -22,6 +22,7 @@ from runtime.errors import UserError
 from runtime.guard import stopping, within_memory
 from runtime.initialise import initialise
 from runtime.language_model import Penalties
+from runtime.late import Late
 from runtime.measure import Means
 from runtime.progress import Reporter, Silent
 from runtime.reopening import reopened
@@ -31,6 +32,7 @@ from runtime.search_request import SearchRequest
 from runtime.state import State, seeded
 from runtime.task import Data, fitted, loaded, make_task, require_meaning
 from runtime.unrolled import Hessian
+from runtime.waiting import data_seconds, slow_data
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ class _Run:
             for epoch in range(done + 1, epochs + 1):
                 history.append(self._epoch(epoch, folder, progress))
                 progress.epoch(history[-1])
+                if told := slow_data(history[-1]):
+                    progress.note(told)
             genotype = self.net.genotype()
             model = self._emit(genotype, folder, progress)
         return SearchResult(genotype, folder.path, model, tuple(history))
@@ -198,6 +202,7 @@ class _Run:
             **means,
             **measured,
             "seconds": time.monotonic() - begun,
+            **data_seconds(self.task),
             "skips": sum(n for label, n in derived.genotype.counts().items() if "skip" in label),
             "genotype": str(derived.genotype),
             "alphas": alphas,
@@ -213,15 +218,18 @@ class _Run:
         """Alternates steps of the alphas and of the weights over one pass of the training data."""
         self.net.train()
         means = Means(self.device)
+        late = Late(means, self.device)
         for losses in self.task.epoch(epoch, lr, self.step):
+            shown = late.read()  # of the steps before this one, which is under way
+            if shown is not None:
+                self._require_finite(shown.values(), epoch)
             means.add(losses)
-            progress.step(self._read(means, epoch) if progress.due() else None)
-        return self._read(means, epoch)
-
-    def _read(self, means: Means, epoch: int) -> dict[str, float]:
-        losses = means.read()
-        self._require_finite(losses.values(), epoch)
-        return losses
+            if shown is None and progress.due():
+                late.keep()
+            progress.step(shown)
+        final = means.read()
+        self._require_finite(final.values(), epoch)
+        return final
 
     def _require_finite(self, numbers: Iterable[float], epoch: int) -> None:
         if not all(math.isfinite(number) for number in numbers):

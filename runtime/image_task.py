@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from runtime.batches import split
 from runtime.bilevel import BilevelStep, StepLosses, classification
 from runtime.data import ImageSet
 from runtime.measure import evaluate
+from runtime.waiting import Waiting
 
 
 class ImageTask:
@@ -24,6 +26,7 @@ class ImageTask:
     ) -> None:
         self.parts = split(images, settings, seed, device)
         self.steps = self.parts.train.batches
+        self.waiting = Waiting()
 
     def epoch(self, number: int, lr: float, step: BilevelStep) -> Iterator[StepLosses]:
         """One pass of the training half; the validation half has its own pace, across epochs."""
@@ -31,8 +34,8 @@ class ImageTask:
         step.set_lr(lr)
         first = (number - 1) * train.batches
         batches = zip(train.from_step(first), valid.from_step(first), strict=True)
-        for _ in range(train.batches):
-            yield step(*next(batches))
+        for pair in islice(self.waiting.on(batches), train.batches):
+            yield step(*pair)
 
     def measure(self, net: nn.Module) -> dict[str, float]:
         """Loss and accuracies (0 to 1) on the images to test on, in evaluation mode."""

@@ -20,6 +20,7 @@ from runtime.errors import UserError
 from runtime.measure import evaluate
 from runtime.objective import Outcome
 from runtime.schedule import drop_path
+from runtime.waiting import Waiting
 
 
 class ImageTraining:
@@ -49,6 +50,7 @@ class ImageTraining:
         self.layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
         self.net = net.to(memory_format=self.layout)
         self.parts = whole(images, settings, seed, device)
+        self.waiting = Waiting()
         normalise = self.parts.test.normalise
         self.about = {
             "classes": json.dumps(images.classes, ensure_ascii=False),
@@ -74,7 +76,8 @@ class ImageTraining:
         if hasattr(self.net, "set_drop_path"):
             self.net.set_drop_path(drop_path(self.settings, epoch - 1))  # type: ignore[operator]
         steps = self.parts.train.batches
-        for batch in islice(self.parts.train.from_step((epoch - 1) * steps), steps):
+        batches = self.parts.train.from_step((epoch - 1) * steps)
+        for batch in islice(self.waiting.on(batches), steps):
             yield self._step(batch)
 
     def _step(self, batch: Batch) -> Outcome:

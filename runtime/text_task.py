@@ -17,8 +17,9 @@ from runtime.bilevel import BilevelStep, StepLosses
 from runtime.errors import UserError
 from runtime.language_model import HiddenState, cross_entropy, detached, perplexity
 from runtime.objective import Forward, Outcome
-from runtime.streams import columns, stretches, window, word_loss
+from runtime.streams import Window, columns, stretches, window, word_loss
 from runtime.text import Text
+from runtime.waiting import Waiting
 
 
 class Passage(NamedTuple):
@@ -43,6 +44,7 @@ class TextTask:
 
     def __init__(self, text: Text, settings: Settings, seed: int, device: torch.device) -> None:
         self.settings, self.seed = settings, seed
+        self.waiting = Waiting()
         training = text.training(settings.subset)
         self.train = columns(training, settings.batch).to(device)
         self.valid = columns(text.valid, settings.batch).to(device)
@@ -60,16 +62,19 @@ class TextTask:
         The learning rate of a step is in proportion to its length. Its window of the validation
         text starts at the same row, counted round, and has `bptt` words.
         """
-        bptt = self.settings.bptt
         train_state = valid_state = None
-        for start, length in stretches(len(self.train), self.settings, self.seed, number):
-            step.set_lr(lr * length / bptt)
-            valid_start = start % (len(self.valid) - 1)
-            train = Passage(*window(self.train, start, length), train_state)
-            valid = Passage(*window(self.valid, valid_start, bptt), valid_state)
-            losses = step(train, valid)
+        for length, train, valid in self.waiting.on(self._windows(number)):
+            step.set_lr(lr * length / self.settings.bptt)
+            losses = step(Passage(*train, train_state), Passage(*valid, valid_state))
             train_state, valid_state = losses.training.state, losses.validation.state
             yield losses
+
+    def _windows(self, number: int) -> Iterator[tuple[int, Window, Window]]:
+        """For each step of epoch `number` the length that was drawn, and what both texts give."""
+        for start, length in stretches(len(self.train), self.settings, self.seed, number):
+            train = window(self.train, start, length)
+            valid = window(self.valid, start % (len(self.valid) - 1), self.settings.bptt)
+            yield length, train, valid
 
     def measure(self, net: nn.Module) -> dict[str, float]:
         """Loss and perplexity of the whole validation text in `evaluation_batch` streams, with the

@@ -21,6 +21,7 @@ from runtime.device import choose_device
 from runtime.errors import UserError
 from runtime.guard import stopping, within_memory
 from runtime.initialise import initialise
+from runtime.late import Late
 from runtime.measure import Mean
 from runtime.progress import Reporter, Silent
 from runtime.reopening import reopened
@@ -30,6 +31,7 @@ from runtime.state import State, host_copies, seeded
 from runtime.task import Data, fitted, loaded, require_meaning
 from runtime.training_request import TrainingRequest
 from runtime.training_task import make_training
+from runtime.waiting import data_seconds, slow_data
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,8 @@ class _Run:
                 folder.write_checkpoint(Checkpoint(epoch, self.tensors()))
                 self._keep(folder, history[-1])
                 progress.epoch(history[-1])
+                if told := slow_data(history[-1]):
+                    progress.note(told)
             return self._result(history, folder)
 
     def _epoch(
@@ -191,6 +195,7 @@ class _Run:
             **measured,
             "best": best,
             "seconds": time.monotonic() - begun,
+            **data_seconds(self.task),
         }
 
     def _keep(self, folder: RunFolder, line: dict[str, Any]) -> None:
@@ -207,15 +212,18 @@ class _Run:
 
     def _train(self, epoch: int, lr: float, progress: Reporter) -> dict[str, float]:
         mean = Mean(self.device)
+        late = Late(mean, self.device)
         for step in self.task.epoch(epoch, lr):
+            shown = late.read()  # of the steps before this one, which is under way
             mean.add(step)
-            progress.step(self._read(mean, epoch) if progress.due() else None)
-        return self._read(mean, epoch)
+            if shown is None and progress.due():
+                late.keep()
+            progress.step(None if shown is None else self._named(shown, epoch))
+        return self._named(mean.read(), epoch)
 
-    def _read(self, mean: Mean, epoch: int) -> dict[str, float]:
-        figures = {f"train_{name}": value for name, value in mean.read().items()}
+    def _named(self, figures: Mapping[str, float], epoch: int) -> dict[str, float]:
         self._require_finite(figures.values(), epoch)
-        return figures
+        return {f"train_{name}": value for name, value in figures.items()}
 
     def _require_finite(self, figures: Iterable[float], epoch: int) -> None:
         if not all(math.isfinite(figure) for figure in figures):

@@ -38,7 +38,7 @@ def same(first, second):
 
 
 def timeless(history):
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in history]
+    return [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in history]
 
 
 class StopAt(Silent):
@@ -63,6 +63,7 @@ def test_a_search_leaves_a_whole_folder(tmp_path, digits):
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert lines == list(result.history)
     assert [line["epoch"] for line in lines] == [1, 2]
+    assert all(0 < line["data_seconds"] < line["seconds"] for line in lines)
     for part in ("train", "valid", "test"):
         assert 0 < lines[0][f"{part}_loss"] < 10 and 0 <= lines[0][f"{part}_accuracy"] <= 1
     assert (result.folder, result.model) == (out, out / "model.py")
@@ -193,6 +194,53 @@ def test_a_loss_that_is_not_finite_stops_the_search(tmp_path, digits):
         search(SPACE, digits, tmp_path / "run", epochs=1, lr=1e30, clip=0, **QUICK)
 
 
+class Watching(Silent):
+    """Wants the losses at every step."""
+
+    def __init__(self):
+        self.seen, self.notes = [], []
+
+    def due(self):
+        return True
+
+    def step(self, losses):
+        self.seen.append(losses)
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_losses_are_shown_a_step_late(tmp_path, digits):
+    watching = Watching()
+    options = QUICK | {"subset": 128}
+    result = search(SPACE, digits, tmp_path / "run", epochs=1, progress=watching, **options)
+    shown = [losses is not None for losses in watching.seen]
+    assert shown == [False, True, False, True]
+    other = Watching()
+    options["batch"] = 64  # the same images, all in one step, so that none is left to show
+    search(SPACE, digits, tmp_path / "other", epochs=1, progress=other, **options)
+    assert other.seen == [None]
+    first, third = watching.seen[1], watching.seen[3]
+    last = {name: result.history[0][name] for name in first}
+    assert len({losses["train_loss"] for losses in (first, third, last)}) == 3
+
+
+def test_a_loss_that_is_not_finite_is_found_a_step_later(tmp_path, digits):
+    watching = Watching()
+    wrong = QUICK | {"subset": 320, "lr": 1e30, "clip": 0}
+    with pytest.raises(UserError, match="finite number in epoch 1"):
+        search(SPACE, digits, tmp_path / "run", epochs=1, progress=watching, **wrong)
+    assert len(watching.seen) < 10  # the steps of an epoch
+
+
+def test_waiting_for_data_is_told(tmp_path, digits, monkeypatch):
+    watching = Watching()
+    monkeypatch.setattr("runtime.waiting.LEAST", 0.0)
+    monkeypatch.setattr("runtime.waiting.SHARE", 0.0)
+    search(SPACE, digits, tmp_path / "run", epochs=1, progress=watching, **QUICK)
+    assert [note for note in watching.notes if note.startswith("epoch 1 waited for data for 0.0")]
+
+
 def test_a_search_takes_no_setting_of_training(tmp_path, digits):
     with pytest.raises(UserError, match="not in 2: leave `accumulate` at 1"):
         search(SPACE, digits, tmp_path / "run", accumulate=2, **QUICK)
@@ -248,8 +296,8 @@ def test_a_search_on_text_learns_and_says_so_in_perplexities(tmp_path, text):
     result = search(TEXT_SPACE, text, tmp_path / "run", epochs=6, **options)
     assert list(result.history[0]) == [
         "epoch", "epochs", "lr", "train_loss", "train_perplexity", "valid_loss",
-        "valid_perplexity", "evaluation_loss", "evaluation_perplexity", "seconds", "skips",
-        "genotype", "alphas",
+        "valid_perplexity", "evaluation_loss", "evaluation_perplexity", "seconds",
+        "data_seconds", "skips", "genotype", "alphas",
     ]  # fmt: skip
     first, last = result.history[0], result.history[-1]
     assert first["evaluation_perplexity"] > 5  # of seven words

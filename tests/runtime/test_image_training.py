@@ -234,8 +234,9 @@ def test_the_figures_are_those_of_the_last_epoch_and_the_best_is_told_apart(tmp_
     assert lines == list(result.history)
     assert list(lines[0]) == [
         "epoch", "epochs", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
-        "test_top5", "best", "seconds",
+        "test_top5", "best", "seconds", "data_seconds",
     ]  # fmt: skip
+    assert all(0 < line["data_seconds"] < line["seconds"] for line in lines)
     accuracies = [line["test_accuracy"] for line in lines]
     assert result.measured["test_accuracy"] == accuracies[-1]
     assert result.measured["best_test_accuracy"] == max(accuracies)

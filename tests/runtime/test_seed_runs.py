@@ -45,7 +45,7 @@ def content(folder):
         elif path.suffix == ".jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
             found[path.name, path.parent.name] = [
-                {k: v for k, v in line.items() if k != "seconds"} for line in lines
+                {k: v for k, v in line.items() if not k.endswith("seconds")} for line in lines
             ]
         elif path.is_file():
             name = path.parent.name if path.parent != folder else ""

@@ -64,7 +64,7 @@ def run(out, **changes):
 
 
 def timeless(history):
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in history]
+    return [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in history]
 
 
 def same_tensors(one, two):
@@ -233,6 +233,35 @@ def test_mistakes_leave_no_folder(tmp_path, monkeypatch):
     with pytest.raises(dsl.DartsError, match="cannot read the genotype"):
         train(CIFAR, "nowhere.yaml", text(), **QUICK)
     assert list(tmp_path.iterdir()) == []
+
+
+class Watching(Silent):
+    """Wants the losses at every step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def due(self):
+        return True
+
+    def step(self, losses):
+        self.seen.append(losses)
+
+
+def test_losses_are_shown_a_step_late(tmp_path):
+    watching = Watching()
+    result = run(tmp_path / "run", epochs=1, progress=watching)
+    shown = [losses for losses in watching.seen if losses is not None]
+    assert [losses is None for losses in watching.seen[:4]] == [True, False, True, False]
+    assert list(shown[0]) == ["train_loss", "train_perplexity"]
+    assert len({losses["train_loss"] for losses in [*shown, result.history[0]]}) > 2
+
+
+def test_a_loss_that_is_not_finite_is_found_a_step_later(tmp_path):
+    watching = Watching()
+    with pytest.raises(UserError, match="finite number in epoch 1"):
+        run(tmp_path / "run", lr=1e300, clip=0.0, progress=watching)
+    assert len(watching.seen) < 5
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
