@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from runtime.objective import Forward, Gradients, Loss, Objective, Outcome, gradients
+from runtime.objective import Forward, Gradients, Loss, Objective, Outcome, gradients, held
 from runtime.unrolled import Hessian, Unrolled
 
 Penalty = Callable[[], Tensor | float]
@@ -130,7 +130,8 @@ class BilevelStep:
     def _architecture_step(self, train: Any, valid: Any) -> Outcome:
         with running_statistics_kept(self.net):
             if self.order == 1:
-                outcome = self.objective(valid)
+                with held(self.weights):
+                    outcome = self.objective(valid)
                 found = gradients(outcome.loss, self.alphas)
             else:
                 outcome, found = self.unrolled(train, valid)
@@ -139,7 +140,8 @@ class BilevelStep:
         return outcome.detach()
 
     def _weight_step(self, train: Any) -> Outcome:
-        outcome = self.objective(train)
+        with held(self.alphas):
+            outcome = self.objective(train)
         loss = outcome.loss if self.penalty is None else outcome.loss + self.penalty()
         _assign(self.weights, gradients(loss, self.weights))
         if self.clip > 0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -52,6 +53,22 @@ class Objective:
             return self.loss(self.net, batch)
         named = dict(zip(self._names, weights, strict=True))
         return self.loss(lambda *inputs: functional_call(self.net, named, inputs), batch)
+
+
+@contextmanager
+def held(parameters: Iterable[Tensor]) -> Iterator[None]:
+    """Forward passes within take these parameters for constants.
+
+    So a network knows which gradients nobody asks for, and keeps nothing for them.
+    """
+    changed = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in changed:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in changed:
+            parameter.requires_grad_(True)
 
 
 def gradients(loss: Tensor, by: Sequence[Tensor], *, create_graph: bool = False) -> Gradients:

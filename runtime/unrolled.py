@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from runtime.objective import Gradients, Objective, Outcome, gradients
+from runtime.objective import Gradients, Objective, Outcome, gradients, held
 
 Hessian = Literal["finite_difference", "exact"]
 
@@ -62,7 +62,9 @@ class Unrolled:
                 differentiated twice.
         """
         exact = self.hessian == "exact"
-        inner = gradients(self.objective(train).loss, self.weights, create_graph=exact)
+        with held([] if exact else self.alphas):
+            loss = self.objective(train).loss
+        inner = gradients(loss, self.weights, create_graph=exact)
         virtual_gradients, coefficient = _clipped(inner, self.clip)
         virtual = self._virtual_weights(virtual_gradients)
 
