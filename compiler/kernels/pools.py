@@ -21,23 +21,25 @@ LARGEST = 5
 
 def mean_pool(x: Tensor, k: int, stride: int, padding: int) -> Tensor:
     """Means over the pixels of x [N, C, H, W] in every window, padding not counted."""
-    if not _by_convolution(x, k):
+    if not _by_convolution(x, k, stride):
         return F.avg_pool2d(x, k, stride, padding, count_include_pad=False)
-    sums = depthwise(x, x.new_ones(x.shape[1], 1, k, k), stride, padding, 1)
-    return sums.mul_(_shares(tuple(x.shape[1:]), k, stride, padding, x.dtype))
+    sums = depthwise(x, x.new_ones(x.shape[1], 1, k, k), 1, padding, 1)
+    return sums.mul_(_shares(tuple(x.shape[1:]), k, padding, x.dtype))
 
 
 def mean_pool_gradient(
     g: Tensor, shape: Sequence[int], k: int, stride: int, padding: int
 ) -> Tensor:
     """The gradient [N, C, H, W] by an input of `shape`, from g [N, C, H', W'] by the output."""
-    if not _by_convolution(g, k):
-        x = g.new_empty(tuple(shape)).contiguous(memory_format=torch.channels_last)
+    if not _by_convolution(g, k, stride):
+        x = torch.empty(
+            tuple(shape), dtype=g.dtype, device=g.device, memory_format=torch.channels_last
+        )
         return _mean_pool_backward(
             g, x, [k, k], [stride, stride], [padding, padding], False, False, None
         )
-    shares = _shares(tuple(shape[1:]), k, stride, padding, g.dtype)
-    return input_gradient(g * shares, g.new_ones(g.shape[1], 1, k, k), shape, stride, padding, 1)
+    shares = _shares(tuple(shape[1:]), k, padding, g.dtype)
+    return input_gradient(g * shares, g.new_ones(g.shape[1], 1, k, k), shape, 1, padding, 1)
 
 
 def max_pool(x: Tensor, k: int, stride: int, padding: int) -> tuple[Tensor, Tensor]:
@@ -54,23 +56,22 @@ def max_pool_gradient(
     )
 
 
-def _by_convolution(x: Tensor, k: int) -> bool:
-    return x.is_cpu and k <= LARGEST
+def _by_convolution(x: Tensor, k: int, stride: int) -> bool:
+    """Whether a convolution with ones is faster: on a CPU, where windows overlap the most."""
+    return x.is_cpu and stride == 1 and k <= LARGEST
 
 
 @lru_cache(maxsize=64)
-def _shares(
-    shape: tuple[int, int, int], k: int, stride: int, padding: int, dtype: torch.dtype
-) -> Tensor:
+def _shares(shape: tuple[int, int, int], k: int, padding: int, dtype: torch.dtype) -> Tensor:
     """What one pixel has in the mean of each window [1, C, H', W'], in channels_last."""
     channels, *sizes = shape
-    rows, columns = (_counts(size, k, stride, padding) for size in sizes)
+    rows, columns = (_counts(size, k, padding) for size in sizes)
     shares = (rows[:, None] * columns).to(dtype).reciprocal_()
     # with a value for every channel a product runs over whole images, not over one pixel at a time
     return shares[None, :, :, None].expand(1, -1, -1, channels).contiguous().permute(0, 3, 1, 2)
 
 
-def _counts(size: int, k: int, stride: int, padding: int) -> Tensor:
+def _counts(size: int, k: int, padding: int) -> Tensor:
     """How many pixels of an axis lie in each of its windows."""
-    starts = torch.arange(-padding, size + padding - k + 1, stride)
+    starts = torch.arange(-padding, size + padding - k + 1)
     return (starts + k).clamp(max=size) - starts.clamp(min=0)

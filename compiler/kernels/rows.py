@@ -6,8 +6,10 @@ from math import gcd
 
 from torch import Tensor
 
-# Elements in a row. Loops over the channels alone are short where these are few, and the library's
-# reductions are slow unless their number is a multiple of 16.
+# The float32 numbers of one vector. The library is slow where channels are no multiple of it.
+VECTOR = 16
+
+# The numbers of one row: a loop over the channels alone is short where these are few.
 ROW = 512
 
 
@@ -17,15 +19,20 @@ def group_size(pixels: int, channels: int) -> int:
 
 
 def pixels_of(x: Tensor) -> int:
-    """The number of pixels of x [N, C, ...] in all samples."""
+    """The number of pixels of x, [N, C] or [N, C, H, W], in all samples."""
     return x.numel() // x.shape[1]
 
 
 def as_rows(x: Tensor, group: int) -> Tensor:
-    """x [N, C, ...] as [pixels / group, group * C], without a copy if it is in channels_last."""
-    return x.movedim(1, -1).reshape(-1, group * x.shape[1])
+    """x, [N, C] or [N, C, H, W], as [pixels / group, group * C]: a view if in channels_last."""
+    if x.dim() == 4:
+        x = x.permute(0, 2, 3, 1)
+    return x.reshape(-1, group * x.shape[-1])
 
 
 def as_values(rows: Tensor, like: Tensor) -> Tensor:
-    """Rows in the shape of `like` [N, C, ...], in channels_last."""
-    return rows.view(like.movedim(1, -1).shape).movedim(-1, 1)
+    """Rows in the shape of `like`, [N, C] or [N, C, H, W], in channels_last."""
+    if like.dim() == 2:
+        return rows.view(like.shape)
+    n, channels, height, width = like.shape
+    return rows.view(n, height, width, channels).permute(0, 3, 1, 2)

@@ -8,17 +8,14 @@ from math import gcd
 import torch
 from torch import Tensor
 
-from compiler.kernels.rows import as_rows, as_values, group_size, pixels_of
+from compiler.kernels.rows import VECTOR, as_rows, as_values, group_size, pixels_of
 
 _norm_backward = torch.ops.aten.native_batch_norm_backward.default
 _update_stats = torch.ops.aten.batch_norm_update_stats.default
 
-# The channels that one vector of float32 holds. The library's reductions want a multiple of it.
-VECTOR = 16
-
 
 def moments(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The means and biased variances [K, C] of every channel of K values [N, C, ...].
+    """The means and biased variances [K, C] of every channel of K values [N, C] or [N, C, H, W].
 
     On a CPU each of a row's pixels gets statistics of its own, in two passes. They are combined by
     the formula of Chan, Golub and LeVeque (1983) for parts of equal size.
@@ -33,7 +30,8 @@ def moments(values: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     means, variances = (
         torch.stack([part[i] for part in parts]).view(-1, group, channels) for i in range(2)
     )
-    between, mean = torch.var_mean(means, 1, correction=0)
+    mean = means.mean(1)
+    between = (means - mean[:, None]).square_().mean(1)
     return mean, variances.mean(1).add_(between)
 
 
@@ -47,9 +45,9 @@ def norm_gradient(
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """The gradient by z of `xhat * scale`, where xhat is `(z - mean) * rstd`, and two sums.
 
-    `mean` and `rstd` [C] are the batch statistics of z [N, C, ...] and depend on it. `scale` [C]
-    is one if None. The sums [C], of `g * xhat` and of `g`, are the gradients by a scale and a
-    shift. With `sums_only` the first of the three is None.
+    `mean` and `rstd` [C] are the batch statistics of z, [N, C] or [N, C, H, W], and depend on it.
+    `scale` [C] is one if None. The sums [C], of `g * xhat` and of `g`, are the gradients by a
+    scale and a shift. With `sums_only` the first of the three is None.
     """
     channels = z.shape[1]
     if z.is_cpu and (channels % VECTOR or (sums_only and channels == VECTOR)):

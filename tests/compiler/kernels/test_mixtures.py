@@ -18,7 +18,9 @@ def values(shape: tuple[int, ...], memory_format: torch.memory_format) -> Tensor
 
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("memory_format", FORMATS)
-@pytest.mark.parametrize("shape", [(2, 16, 8, 8), (3, 5, 7, 3), (2, 700, 2, 2), (6, 8), (3, 1)])
+@pytest.mark.parametrize(
+    "shape", [(2, 16, 8, 8), (3, 5, 7, 3), (2, 700, 2, 2), (2, 32, 4, 4), (6, 8), (3, 32)]
+)
 @pytest.mark.parametrize("number", [1, 2, 7])
 def test_against_the_plain_sum(
     number: int, shape: tuple[int, ...], memory_format: torch.memory_format, shifted: bool
@@ -35,8 +37,9 @@ def test_against_the_plain_sum(
     torch.testing.assert_close(terms, before, rtol=0, atol=0)
 
 
-def test_terms_in_different_layouts() -> None:
-    terms = [values((2, 6, 4, 5), memory_format) for memory_format in FORMATS]
-    total = weighted_sum(terms, torch.ones(2, 6), None)
+@pytest.mark.parametrize("channels", [6, 32])
+def test_terms_in_different_layouts(channels: int) -> None:
+    terms = [values((2, channels, 4, 5), memory_format) for memory_format in FORMATS]
+    total = weighted_sum(terms, torch.ones(2, channels), torch.zeros(channels))
     torch.testing.assert_close(total, terms[0] + terms[1])
     assert total.is_contiguous(memory_format=torch.channels_last)
