@@ -157,6 +157,8 @@ class Forward:
             self.bind(number, value, self.variable(self.name_of(node.bound)))
         elif len(readers) > 1 and not starts_window:
             self.bind(number, value, self.variable(self.target(number)[0]))
+        elif readers and is_shared_norm(node):
+            self.bind(number, value, self.on_the_way(number))
         else:
             self.values[number] = value
 
@@ -399,3 +401,9 @@ def may_be_identity(node: Any) -> bool:
     if isinstance(node, CallNode) and node.region.form is Form.SINGLE:
         return may_be_identity(node.region.output)
     return isinstance(node, Select) and Form.EMPTY in (node.then.form, node.otherwise.form)
+
+
+def is_shared_norm(node: Any) -> bool:
+    """Whether a node is a norm that others may use too: it moves its statistics in the order of
+    the program, so it is a statement of its own."""
+    return isinstance(node, Layer) and node.layer == "bn" and bool(node.shared)

@@ -143,8 +143,9 @@ class Block(nn.Module):
             [self.n0_from_c_m(mirrored(c)), self.n0_from_c_s(c), shifted(c, 3), self.one(c)],
         )
         n0 = self.train_(n0_from_a + n0_from_c)
-        n0 = self.tidy_0_(self.train__(n0))
-        n0 = self.tidy_0(self.tidy_1(n0))
+        n0 = self.train__(n0)
+        n0 = self.tidy_1(self.tidy_0_(n0))
+        n0 = self.tidy_0(n0)
         n1_from_a = mixture(
             w[1][2],
             [self.n1_from_a_m(mirrored(a)), self.n1_from_a_s(a), shifted(a, 3), self.one(a)],
@@ -155,8 +156,9 @@ class Block(nn.Module):
         )
         n1_from_n0 = mixture(w[2][0], [n0, mirrored(n0)])
         n1 = self.train_(n1_from_a + n1_from_c + n1_from_n0)
-        n1 = self.tidy_0_(self.train__(n1))
-        n1 = self.tidy_0(self.tidy_1(n1))
+        n1 = self.train__(n1)
+        n1 = self.tidy_1(self.tidy_0_(n1))
+        n1 = self.tidy_0(n1)
         return torch.cat([n0, n1, self.one(n1)], dim=1)
 
 
