@@ -14,6 +14,7 @@ from compiler.engine.operation import NOTHING, LayerOperation, Operation, Reads,
 from compiler.engine.run import Run
 from compiler.expr import Const
 from compiler.flat.nodes import Item as ItemNode
+from compiler.flat.nodes import Lane as LaneNode
 from compiler.flat.nodes import Mask as MaskNode
 from compiler.ir import Elementwise, Join, Node, Part
 
@@ -23,7 +24,7 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.default
 
 
 class Relu(Operation):
-    cheap = True
+    price = 0
 
     def forward(self, run: Run, *operands: Any) -> Any:
         return torch.relu(operands[0])
@@ -152,6 +153,9 @@ class Dropout(Operation):
     def again(self, run: Run, *operands: Any) -> Any:
         return operands[0] * run.notes[self.number]
 
+    def noted(self, size: int) -> int:
+        return size
+
     def gradient(
         self,
         run: Run,
@@ -232,7 +236,7 @@ class Concat(Operation):
 class Slice(Operation):
     """Part of the channels."""
 
-    cheap = True
+    price = 0
     hands_on = True
     node: Part
 
@@ -258,7 +262,7 @@ class Slice(Operation):
 class Item(Operation):
     """A member of a tuple."""
 
-    cheap = True
+    price = 0
     hands_on = True
     node: ItemNode
 
@@ -275,6 +279,31 @@ class Item(Operation):
         into: Tensor | None,
     ) -> Any:
         return Members({self.node.index: g})
+
+
+class Lane(Operation):
+    """A lane of a value that has several."""
+
+    price = 0
+    hands_on = True
+    node: LaneNode
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        run.notes[self.number] = operands[0].shape
+        return operands[0][self.node.index]
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        whole = g.new_zeros(run.notes[self.number]) if into is None else into
+        whole[self.node.index].add_(g)
+        return whole
 
 
 class Arithmetic(Operation):

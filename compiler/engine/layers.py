@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.engine.operation import LayerOperation, Reads, Wanted
+from compiler.engine.operation import LayerOperation, Operation, Reads, Wanted
 from compiler.engine.run import Run
 from compiler.flat.nodes import SharedLayer
+from compiler.flat.nodes import StackedLinear as StackedLinearNode
 from compiler.kernels.depthwise import depthwise, input_gradient, weight_gradient
 from compiler.kernels.pools import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
 from compiler.layers import padding
@@ -40,6 +41,7 @@ class Weighted(LayerOperation):
 class Convolution(Weighted):
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
+        self.price = 3
         self.window = self.given["stride"], padding(self.given), self.given["dilation"]
         self.groups = self.given["groups"]
 
@@ -85,6 +87,7 @@ class Convolution(Weighted):
 class Depthwise(Weighted):
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
+        self.price = 1 if self.given["k"] <= 3 else 2
         self.window = self.given["stride"], padding(self.given), self.given["dilation"]
 
     def forward(self, run: Run, *operands: Any) -> Any:
@@ -104,6 +107,11 @@ class Depthwise(Weighted):
     ) -> Any:
         shape = run.notes[self.number]
         return input_gradient(g, run.weights[self.weight], shape, *self.window)
+
+    def workspace(self, size: int) -> int:
+        """Copies of the input and of the output's gradient, rearranged for the library."""
+        fits = self.given["k"] <= 3 and self.given["dilation"] == 1
+        return 0 if fits else size
 
     def weight_gradients(
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
@@ -152,6 +160,50 @@ class Linear(Weighted):
             run.add_weight_gradient(self.bias, rows.sum(0))
 
 
+class StackedLinear(Operation):
+    """Linear maps of x [batch, width] side by side, [lanes, batch, out]."""
+
+    node: StackedLinearNode
+
+    def __init__(self, number: int, node: StackedLinearNode) -> None:
+        super().__init__(number, node)
+        self.lanes = [Linear(number, layer) for layer in node.layers]
+        self.parameters = tuple(p for lane in self.lanes for p in lane.parameters)
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        weights = [run.weights[lane.weight] for lane in self.lanes]
+        out = x.new_empty(len(weights), len(x), len(weights[0]))
+        for place, weight in zip(out, weights, strict=True):
+            torch.mm(x, weight.t(), out=place)
+        if self.lanes[0].bias:
+            out += torch.stack([run.weights[lane.bias] for lane in self.lanes])[:, None]
+        return out
+
+    def reads(self, wanted: Wanted) -> Reads:
+        return Reads(frozenset([0]) if wanted.weights else frozenset())
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        for lane, part in zip(self.lanes, g, strict=True):
+            weight = run.weights[lane.weight]
+            into = part @ weight if into is None else into.addmm_(part, weight)
+        return into
+
+    def weight_gradients(
+        self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
+    ) -> None:
+        for lane, part in zip(self.lanes, g, strict=True):
+            lane.weight_gradients(run, part, operands, output, wanted)
+
+
 class Embedding(LayerOperation):
     """Rows of a table by their numbers; a word that is dropped is gone wherever it stands."""
 
@@ -195,6 +247,8 @@ class Pool(LayerOperation):
 
 
 class MeanPool(Pool):
+    price = 4
+
     def forward(self, run: Run, *operands: Any) -> Any:
         run.notes[self.number] = operands[0].shape
         return mean_pool(operands[0], *self.window)
@@ -212,6 +266,11 @@ class MeanPool(Pool):
 
 
 class MaxPool(Pool):
+    price = 4
+
+    def noted(self, size: int) -> int:
+        return 2 * size  # a whole number of 64 bits for each maximum
+
     def forward(self, run: Run, *operands: Any) -> Any:
         out, run.notes[self.number] = max_pool(operands[0], *self.window)
         return out

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from compiler.engine import execute
 from compiler.engine.operation import Operation, Wanted
-from compiler.engine.run import Run, gathered
+from compiler.engine.run import Mixing, Run, gathered
 from compiler.flat.nodes import Loop as LoopNode
 
 
@@ -33,18 +33,13 @@ class Loop(Operation):
         self, number: int, node: LoopNode, operations: Callable[[Any], dict[int, Operation]]
     ) -> None:
         super().__init__(number, node)
-        self.body = operations(node.region)
+        self.body = body = operations(node.region)
         self.inputs = [n for n, _ in node.region.inputs]
         self.first_state = node.sequences
         self.first_constant = node.sequences + node.states
         self.parameters = tuple(
-            dict.fromkeys(p for operation in self.body.values() for p in operation.parameters)
+            dict.fromkeys(p for operation in body.values() for p in operation.parameters)
         )
-
-    def body_inputs(self, wanted: Wanted) -> frozenset[int]:
-        """The inputs of the body by which a step gives gradients: states, to go on from them."""
-        states = range(self.first_state, self.first_constant)
-        return frozenset(self.inputs[i] for i in {*wanted.operands, *states})
 
     def forward(self, run: Run, *operands: Any) -> Any:
         plan = run.plan.inner[self.number]
@@ -72,7 +67,7 @@ class Loop(Operation):
         totals: dict[int, Tensor] = {}
         outputs = g.get(0)
         products: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        mixing: dict[int, list[tuple[int, int, Tensor]]] = {}
+        mixing: Mixing = {}
         for t in reversed(range(len(runs))):
             inner, runs[t] = runs[t], None
             inner.products, inner.mixing = products, mixing
@@ -96,7 +91,7 @@ class Loop(Operation):
                 notes[i] = _stacked(list(reversed(steps[i])))
             if self.inputs[i] in plan.mixing:
                 like = constants[i - self.first_constant]
-                notes[i] = gathered(mixing.get(self.inputs[i], []), like)
+                notes[i] = gathered(mixing, self.inputs[i], like)
         run.notes[self.number] = notes
 
     def gradient(

@@ -27,6 +27,7 @@ def affine_paths(path: str) -> tuple[str, str]:
 class BatchNorm(LayerOperation):
     """Normalises by the statistics of the batch, and notes them for the running ones."""
 
+    price = 3
     node: SharedLayer
 
     def __init__(self, number: int, node: SharedLayer) -> None:
@@ -90,25 +91,29 @@ class Mixture(Operation):
         super().__init__(number, node)
         self.terms = node.terms
         self.joint_from = len(node.terms)
-        self.normed = [i for i, term in enumerate(self.terms) if term.norm is not None]
+        self.coefficients = Coefficients(node)
+        self.normed = {i: row for row, i in enumerate(_normed(node))}
         norms = [term.norm for term in self.terms if term.norm is not None]
         self.parameters = tuple(p for n in norms if n.affine for p in affine_paths(n.paths[0]))
 
     def forward(self, run: Run, *operands: Any) -> Any:
         values = operands[: len(self.terms)]
-        plain = self.weights(operands[len(self.terms) :], values[0])
-        channels = values[0].shape[1 if values[0].dim() == 4 else -1]
+        plain = self.coefficients(operands[len(self.terms) :], values[0])
+        if values[0].dim() != 4 and not self.normed:
+            run.notes[self.number] = plain, None, [value.dim() for value in values]
+            return _few(values, plain)
+        channels = values[0].shape[1]
         scales = plain[:, None].expand(len(plain), channels)
         if not self.normed:
             run.notes[self.number] = plain, None, None
             return weighted_sum(values, scales, None)
         means, variances = moments([values[i] for i in self.normed])
         rstds = (variances + EPSILON).rsqrt()
-        scales = scales.clone()
+        rows = list(self.normed)
+        scales, normed = scales.clone(), scales[rows] * rstds
         shift = torch.zeros_like(means[0])
-        normed = scales[self.normed] * rstds
         count = values[0].numel() // channels
-        for row, i in enumerate(self.normed):
+        for i, row in self.normed.items():
             norm = self.terms[i].norm
             assert norm is not None
             run.statistics.append(Statistics(norm.paths, means[row], variances[row], count))
@@ -116,22 +121,10 @@ class Mixture(Operation):
                 weight, bias = (run.weights[path] for path in affine_paths(norm.paths[0]))
                 normed[row] *= weight
                 shift += plain[i] * bias
-        scales[self.normed] = normed
+        scales[rows] = normed
         shift -= (normed * means).sum(0)
         run.notes[self.number] = plain, means, rstds
         return weighted_sum(values, scales, shift)
-
-    def weights(self, tensors: Sequence[Tensor], like: Tensor) -> Tensor:
-        """The weights of all terms."""
-        found = like.new_ones(len(self.terms))
-        inputs = self.operands[len(self.terms) :]
-        for number, tensor in zip(inputs, tensors, strict=True):
-            at = [i for i, t in enumerate(self.terms) if t.weight and t.weight[0] == number]
-            weights = [self.terms[i].weight or (0, 0, 0) for i in at]
-            columns = tensor.shape[1]
-            cells = torch.tensor([row * columns + column for _, row, column in weights])
-            found[torch.tensor(at)] = tensor.flatten()[cells].to(like.dtype)
-        return found
 
     def reads(self, wanted: Wanted) -> Reads:
         asked = frozenset(i for i in wanted.operands if i < len(self.terms))
@@ -170,26 +163,110 @@ class Mixture(Operation):
         """The gradient by a value (if `through`), noting those by its weight and its norm."""
         term, value = self.terms[index], operands[index]
         plain, means, rstds = run.notes[self.number]
-        weight = plain[index]
+        counts = bool(run.plan.mixing) and self.coefficients.varies(index)
         if term.norm is None:
-            if term.weight is not None and run.plan.mixing:
-                run.add_mixing_gradient(term.weight, (g * value).sum())
-            if not through:
-                return None
-            if into is not None:
-                return into.addcmul_(g, weight)
-            return g * weight
-        row = self.normed.index(index)
-        mean, rstd = means[row], rstds[row]
+            if counts:
+                run.add_mixing_gradient(self, index, _inner(g, value, self.node.lanes))
+            return _scaled(g, plain[..., index], rstds, index, into) if through else None
+        row = self.normed[index]
+        mean, rstd, weight = means[row], rstds[row], plain[index]
         scale, gamma = weight.expand_as(mean), None
         if term.norm.affine:
             gamma, beta = (run.weights[path] for path in affine_paths(term.norm.paths[0]))
             scale = scale * gamma
         dz, products, sums = norm_gradient(g, value, mean, rstd, scale.contiguous(), not through)
-        if term.weight is not None and run.plan.mixing:
+        if counts:
             total = products.sum() if gamma is None else (products * gamma + sums * beta).sum()
-            run.add_mixing_gradient(term.weight, total)
+            run.add_mixing_gradient(self, index, total)
         if term.norm.affine and run.plan.wants_weights:
             for path, found in zip(affine_paths(term.norm.paths[0]), (products, sums), strict=True):
                 run.add_weight_gradient(path, found * weight)
         return dz
+
+
+class Coefficients:
+    """What the terms of a mixture are multiplied by, as linear functions of the mixing weights.
+
+    With lanes they are [lanes, terms], else [terms].
+    """
+
+    def __init__(self, node: MixtureNode) -> None:
+        self.lanes = len(node.lanes)
+        self.tensors = node.operands[len(node.terms) :]
+        every = [term for lane in node.all_lanes for term in lane]
+        self.constants = [float(term.constant) for term in every]
+        self.weights = {
+            tensor: [
+                (i, w.row, w.column, w.sign)
+                for i, term in enumerate(every)
+                for w in term.weights
+                if w.tensor == tensor
+            ]
+            for tensor in self.tensors
+        }
+        count = len(node.terms)
+        self.varying = {i % count for cells in self.weights.values() for i, *_ in cells}
+        self.known: dict[Any, Any] = {}
+
+    def varies(self, index: int) -> bool:
+        """Whether a term hangs on mixing weights."""
+        return index in self.varying
+
+    def __call__(self, tensors: Sequence[Tensor], like: Tensor) -> Tensor:
+        constants, matrices = self.on(tensors, like)
+        found = constants
+        for tensor, matrix in zip(tensors, matrices, strict=True):
+            found = torch.addmv(found, matrix, tensor.flatten().to(like.dtype))
+        return found.view(self.lanes, -1) if self.lanes else found
+
+    def on(self, tensors: Sequence[Tensor], like: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The constants [terms of all lanes], and a matrix [terms, cells] for every input."""
+        key = like.device, like.dtype
+        if key not in self.known:
+            matrices = []
+            for number, tensor in zip(self.tensors, tensors, strict=True):
+                matrix = torch.zeros(len(self.constants), *tensor.shape, dtype=like.dtype)
+                for i, row, column, sign in self.weights[number]:
+                    matrix[i, row, column] += sign
+                matrices.append(matrix.flatten(1).to(like.device))
+            constants = torch.tensor(self.constants, dtype=like.dtype, device=like.device)
+            self.known[key] = constants, matrices
+        return self.known[key]
+
+    def gradients(self, found: Tensor) -> list[tuple[int, Tensor]]:
+        """The gradients by the inputs, flat, from those by the coefficients."""
+        _, matrices = self.known[found.device, found.dtype]
+        flat = found.flatten()
+        return [(n, m.t() @ flat) for n, m in zip(self.tensors, matrices, strict=True)]
+
+
+def _normed(node: MixtureNode) -> list[int]:
+    return [i for i, term in enumerate(node.terms) if term.norm is not None]
+
+
+def _few(values: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """The weighted sum of vectors [batch, width], with lanes [lanes, batch, width]."""
+    each = weights.movedim(-1, 0)
+    if weights.dim() == 2:
+        each = each[..., None, None]
+    total = values[0] * each[0]
+    for value, weight in zip(values[1:], each[1:], strict=True):
+        total.addcmul_(value, weight)
+    return total
+
+
+def _inner(g: Tensor, value: Tensor, lanes: Any) -> Tensor:
+    """The sum of products, for each lane where there are several."""
+    if lanes:
+        return (g * value).sum((1, 2))
+    return (g * value).sum()
+
+
+def _scaled(g: Tensor, weight: Tensor, ranks: Any, index: int, into: Tensor | None) -> Tensor:
+    """The gradient by a value from that by the mixture: for one that serves all lanes their sum."""
+    if weight.dim():
+        if ranks[index] < g.dim():
+            found = torch.tensordot(weight, g, 1)
+            return found if into is None else into.add_(found)
+        weight = weight[:, None, None]
+    return g * weight if into is None else into.addcmul_(g, weight)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from compiler.engine import execute
-from compiler.engine.operation import Operation
+from compiler.engine.memory import Sizes
 from compiler.engine.operations import operations
-from compiler.engine.plan import Plan, plan
+from compiler.engine.plan import Plan, Policy, plan
+from compiler.engine.recompute import Budget, within
 from compiler.engine.run import Run, Statistics, gathered
 from compiler.ir import Region
 
@@ -25,8 +26,8 @@ class Engine:
     Gradients can be taken once: a second derivative is refused.
     """
 
-    def __init__(self, region: Region, module: nn.Module) -> None:
-        self.region = region
+    def __init__(self, region: Region, module: nn.Module, budget: Budget | None = None) -> None:
+        self.region, self.budget = region, budget or Budget()
         self.operations = operations(region)
         self.weights = _places(module, "_parameters")
         self.buffers = _places(module, "_buffers")
@@ -42,14 +43,16 @@ class Engine:
         )
         return outputs
 
-    def plan(self, inputs: frozenset[int], weights: frozenset[str]) -> Plan:
-        key = inputs, weights
+    def plan(self, inputs: frozenset[int], weights: frozenset[str], sizes: Sizes) -> Plan:
+        """How gradients by these inputs and weights are found, where values have these sizes."""
+        key = inputs, weights, None if self.budget.bytes is None else sizes
         if key not in self.plans:
-            self.plans[key] = plan(self.region, self.operations, inputs, weights, self.recomputed)
-        return self.plans[key]
 
-    def recomputed(self, operation: Operation) -> bool:
-        return operation.cheap
+            def planned(policy: Policy) -> Plan:
+                return plan(self.region, self.operations, inputs, weights, policy)
+
+            self.plans[key] = within(self.budget, planned, self.region, self.operations, sizes)
+        return self.plans[key]
 
     @torch.no_grad()
     def move_statistics(self, found: Sequence[Statistics]) -> None:
@@ -69,6 +72,15 @@ class Engine:
             for name, known in buffers.items():
                 torch._foreach_lerp_(known, targets[name], MOMENTUM)
             torch._foreach_add_(counts, 1)
+
+
+def sizes_of(region: Region, x: Tensor, weights: Sequence[Tensor]) -> Sizes:
+    """The sizes of a pass that reads `x` first."""
+    is_sequence = len(region.inputs[0][1].shape) in (1, 2)
+    width = weights[0].element_size() if weights else x.element_size()
+    if is_sequence and x.dim() > 1:
+        return Sizes(x.shape[1], x.shape[0], width)
+    return Sizes(x.shape[0], width=width)
 
 
 def rounds(found: Sequence[Statistics]) -> list[list[tuple[str, Statistics]]]:
@@ -107,7 +119,7 @@ class _Differentiable(torch.autograd.Function):
         by_inputs = frozenset(n for n, want in zip(numbers, wanted, strict=False) if want)
         asked = {id(w) for w, want in zip(unique, wanted[count:], strict=True) if want}
         by_weights = frozenset(path for path, w in weights.items() if id(w) in asked)
-        plan = engine.plan(by_inputs, by_weights)
+        plan = engine.plan(by_inputs, by_weights, sizes_of(engine.region, inputs[0], unique))
         run = Run(plan, weights)
         formatted = [
             x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs
@@ -135,7 +147,7 @@ class _Differentiable(torch.autograd.Function):
         execute.backward(ctx.plan, run, gradients)
         for number in ctx.plan.mixing:
             like = given[ctx.numbers.index(number)]
-            own = gathered(run.mixing.get(number, []), like)
+            own = gathered(run.mixing, number, like)
             if own is not None:
                 run.add_gradient(number, own, True)
         found: list[Tensor | None] = [run.gradients[n] for n in ctx.numbers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,13 @@ class Operation:
     without torch's autograd: `gradient` is the vector-Jacobian product of reverse mode.
     """
 
-    cheap = False
-    """Whether its value is rather computed again for the backward pass than kept."""
+    price: int | None = None
+    """How dear it is to compute its value again for the backward pass, by the bytes that it saves:
+    0 is next to nothing, None is out of the question. See `compiler.engine.recompute`."""
     hands_on = False
     """Whether gradients may be the output's own, or views of it, and so must not be written to."""
+    body: Mapping[int, Operation] | None = None
+    """In a loop, the operations of a step."""
     whole = False
     """Whether `weight_gradients` comes first in any case, as it finds all gradients at once."""
     is_constant = False
@@ -66,6 +69,14 @@ class Operation:
     def again(self, run: Run, *operands: Any) -> Any:
         """The value once more, for the backward pass, from what `forward` noted."""
         return self.forward(run, *operands)
+
+    def noted(self, size: int) -> int:
+        """The bytes of its notes, where its value has `size` bytes."""
+        return 0
+
+    def workspace(self, size: int) -> int:
+        """The bytes it needs besides what it reads and gives; `size` is the larger of these."""
+        return 0
 
     def reads(self, wanted: Wanted) -> Reads:
         """What must be there when its gradients are computed."""

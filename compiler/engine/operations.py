@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compiler.engine import elementwise, layers, mixing
+from compiler.engine.layers import StackedLinear as StackedLinearOperation
 from compiler.engine.loop import Loop as LoopOperation
 from compiler.engine.operation import Function, Operation
-from compiler.flat.nodes import Item, Loop, Mask, Mixture, SharedLayer, numbers
+from compiler.flat.nodes import Item, Lane, Loop, Mask, Mixture, SharedLayer, StackedLinear, numbers
 from compiler.ir import Elementwise, Input, Join, Part, Region
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -47,6 +48,10 @@ def _operation(number: int, node: Any) -> Operation:
             return mixing.Mixture(number, node)
         case Loop():
             return LoopOperation(number, node, operations)
+        case StackedLinear():
+            return StackedLinearOperation(number, node)
+        case Lane():
+            return elementwise.Lane(number, node)
         case Mask():
             return elementwise.Mask(number, node)
         case Item():

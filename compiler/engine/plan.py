@@ -10,9 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.engine.loop import Loop
 from compiler.engine.operation import Operation, Wanted
-from compiler.flat.nodes import MixingWeights
+from compiler.flat.nodes import Loop, MixingWeights
 from compiler.ir import Input, Region
 
 Policy = Callable[[Operation], bool]
@@ -143,16 +142,26 @@ class _Planner:
             self.region.outputs,
             bool(self.weights),
             tuple(mixing),
-            {n: self.inner(o) for n, o in self.operations.items() if isinstance(o, Loop)},
+            dict(self.inner()),
         )
 
-    def inner(self, loop: Loop) -> Plan:
-        """The plan of a step."""
-        inputs: frozenset[int] = frozenset()
-        weights: frozenset[str] = frozenset()
-        if loop.number in self.graded:
-            inputs, weights = loop.body_inputs(self.wanted[loop.number]), self.weights
-        return plan(loop.node.region, loop.body, inputs, weights, self.recompute)
+    def inner(self) -> Iterator[tuple[int, Plan]]:
+        """The plans of loops' steps."""
+        for number, operation in self.operations.items():
+            if operation.body is None or not isinstance(operation.node, Loop):
+                continue
+            inputs: frozenset[int] = frozenset()
+            weights: frozenset[str] = frozenset()
+            if number in self.graded:
+                inputs, weights = self.step_inputs(operation.node, number), self.weights
+            region = operation.node.region
+            yield number, plan(region, operation.body, inputs, weights, self.recompute)
+
+    def step_inputs(self, loop: Loop, number: int) -> frozenset[int]:
+        """The inputs by which a step gives gradients: states too, as it goes on from them."""
+        inputs = [n for n, _ in loop.region.inputs]
+        states = range(loop.sequences, loop.sequences + loop.states)
+        return frozenset(inputs[i] for i in {*self.wanted[number].operands, *states})
 
     # -- backward
 

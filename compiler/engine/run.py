@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from compiler.engine.mixing import Mixture
     from compiler.engine.plan import Plan
 
 
@@ -21,6 +22,10 @@ class Statistics:
     mean: Tensor
     variance: Tensor
     count: int
+
+
+Mixing = dict["Mixture", dict[int, list[Tensor]]]
+"""The gradients by the coefficients of mixtures' terms, a scalar (or one for each lane) a time."""
 
 
 class Run:
@@ -43,7 +48,7 @@ class Run:
         self.weights = weights
         self.weight_gradients: dict[str, Tensor] = around.weight_gradients if around else {}
         self.statistics: list[Statistics] = around.statistics if around else []
-        self.mixing: dict[int, list[tuple[int, int, Tensor]]] = {}
+        self.mixing: Mixing = {}
         self.products: dict[str, list[tuple[Tensor, Tensor]]] | None = None
         """In a loop, the factors of weights' gradients, to be multiplied for many steps at once."""
 
@@ -65,10 +70,9 @@ class Run:
         known = self.weight_gradients.get(path)
         self.weight_gradients[path] = gradient if known is None else known.add_(gradient)
 
-    def add_mixing_gradient(self, weight: tuple[int, int, int], gradient: Tensor) -> None:
-        """Notes the gradient, a scalar, by one of the mixing weights."""
-        number, row, column = weight
-        self.mixing.setdefault(number, []).append((row, column, gradient))
+    def add_mixing_gradient(self, mixture: Mixture, index: int, gradient: Tensor) -> None:
+        """Notes the gradient by the coefficient of a mixture's term."""
+        self.mixing.setdefault(mixture, {}).setdefault(index, []).append(gradient)
 
     def add_product(self, path: str, left: Tensor, right: Tensor) -> None:
         """Adds leftᵀ right to a weight's gradient, of left [rows, out] and right [rows, width]."""
@@ -88,11 +92,19 @@ class Run:
             self.add_product(path, *(torch.cat(side) for side in zip(*pairs, strict=True)))
 
 
-def gathered(found: Sequence[tuple[int, int, Tensor]], like: Tensor) -> Tensor | None:
-    """The gradient by mixing weights [decisions, options], of scalars with their places."""
-    if not found:
-        return None
-    rows, columns, gradients = zip(*found, strict=True)
-    at = torch.tensor([rows, columns], device=like.device)
-    total = torch.zeros_like(like)
-    return total.index_put_((at[0], at[1]), torch.stack(gradients).to(like.dtype), accumulate=True)
+def gathered(mixing: Mixing, number: int, like: Tensor) -> Tensor | None:
+    """The gradient by an input of mixing weights [decisions, options], from those by terms."""
+    total: Tensor | None = None
+    for mixture, by_term in mixing.items():
+        if number not in mixture.coefficients.tensors:
+            continue
+        first = next(iter(by_term.values()))[0]
+        zero = torch.zeros_like(first)
+        sums = [
+            torch.stack(by_term[i]).sum(0) if i in by_term else zero
+            for i in range(len(mixture.terms))
+        ]
+        for tensor, found in mixture.coefficients.gradients(torch.stack(sums, -1)):
+            if tensor == number:
+                total = found if total is None else total.add_(found)
+    return None if total is None else total.view_as(like).to(like.dtype)

@@ -11,7 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compiler.expr import evaluate
-from compiler.flat.nodes import Item, Loop, Mask, MixingWeights, Mixture, Norm
+from compiler.flat.nodes import (
+    Item,
+    Lane,
+    Loop,
+    Mask,
+    MixingWeights,
+    Mixture,
+    Norm,
+    StackedLinear,
+    Term,
+)
 from compiler.interpret import Run
 from compiler.ir import Input, Layer, Region
 from compiler.program import Program
@@ -61,6 +71,11 @@ class _FlatRun(Run):
                     values[number] = self.mask(node, operands[0])
                 case Loop():
                     values[number] = self.loop(node, operands)
+                case StackedLinear():
+                    parts = [self.node(n, {}, operands, n.name) for n in node.layers]
+                    values[number] = torch.stack(parts)
+                case Lane():
+                    values[number] = operands[0][node.index]
                 case Item():
                     values[number] = operands[0][node.index]
                 case Layer(layer="bn"):
@@ -70,14 +85,20 @@ class _FlatRun(Run):
         return [values[number] for number in region.outputs]
 
     def mixture(self, node: Mixture, values: Mapping[int, Any]) -> Tensor:
-        parts = []
-        for number, term in zip(node.values, node.terms, strict=True):
-            value = values[number] if term.norm is None else self.norm(term.norm, values[number])
-            if term.weight is not None:
-                tensor, row, column = term.weight
-                value = values[tensor][row, column] * value
-            parts.append(value)
-        return reduce(torch.add, parts)
+        lanes = [
+            reduce(torch.add, [self.term(term, values[n], values, lane) for n, term in pairs])
+            for lane, terms in enumerate(node.all_lanes)
+            for pairs in [list(zip(node.values, terms, strict=True))]
+        ]
+        return torch.stack(lanes) if node.lanes else lanes[0]
+
+    def term(self, term: Term, value: Tensor, values: Mapping[int, Any], lane: int) -> Tensor:
+        if value.dim() == 3:  # one lane of several
+            value = value[lane]
+        if term.norm is not None:
+            value = self.norm(term.norm, value)
+        weights = [w.sign * values[w.tensor][w.row, w.column] for w in term.weights]
+        return (term.constant + sum(weights)) * value
 
     def norm(self, norm: Norm, x: Tensor) -> Tensor:
         at = norm.paths[0]

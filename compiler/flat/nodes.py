@@ -45,26 +45,62 @@ class Norm:
 
 
 @dataclass(frozen=True)
+class Weight:
+    """One of the mixing weights: of which input, in which row and column, and its sign in a sum."""
+
+    tensor: int
+    row: int
+    column: int
+    sign: int = 1
+
+
+@dataclass(frozen=True)
 class Term:
     """What a mixture does to one of its operands before it adds it up.
 
-    `weight` is an input of mixing weights [decisions, options] by its number, with the row and the
-    column; None is 1.
+    It is multiplied by `constant` plus the sum of some mixing weights.
     """
 
-    weight: tuple[int, int, int] | None = None
+    weights: tuple[Weight, ...] = ()
+    constant: int = 0
     norm: Norm | None = None
+
+
+ONE = Term(constant=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture(Node):
-    """Σ weight · norm(value), over its first operands; the inputs of its weights follow them."""
+    """The sum of its first operands, each through its norm and times its weight.
+
+    The inputs of the weights follow them. With several `lanes` the operands have a lane for each
+    along a first axis, or serve all lanes; `terms` are those of the first lane.
+    """
 
     terms: tuple[Term, ...]
+    lanes: tuple[tuple[Term, ...], ...] = ()
 
     @property
     def values(self) -> tuple[int, ...]:
         return self.operands[: len(self.terms)]
+
+    @property
+    def all_lanes(self) -> tuple[tuple[Term, ...], ...]:
+        return self.lanes or (self.terms,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedLinear(Node):
+    """Linear maps of one value side by side, [lanes, batch, out]; `layers` are what they were."""
+
+    layers: tuple[SharedLayer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane(Node):
+    """Lane `index` of a value that has several."""
+
+    index: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +134,17 @@ class Item(Node):
     index: int
 
 
-def mixture(values: tuple[int, ...], terms: tuple[Term, ...], shape: Any, **rest: Any) -> Mixture:
+def mixture(
+    values: tuple[int, ...],
+    terms: tuple[Term, ...],
+    shape: Any,
+    lanes: tuple[tuple[Term, ...], ...] = (),
+    **rest: Any,
+) -> Mixture:
     """A mixture whose weights' inputs follow its values, each once."""
-    inputs = dict.fromkeys(term.weight[0] for term in terms if term.weight is not None)
-    return Mixture(operands=(*values, *inputs), terms=terms, shape=shape, **rest)
+    every = (w.tensor for lane in lanes or (terms,) for term in lane for w in term.weights)
+    operands = (*values, *dict.fromkeys(every))
+    return Mixture(operands=operands, terms=terms, lanes=lanes, shape=shape, **rest)
 
 
 def numbers(node: Layer) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from compiler.flat.nodes import Loop, Mixture
+from compiler.flat.nodes import Loop, Mixture, Term
 from compiler.ir import Input, Layer, Node, Region
 
 Change = Callable[[Region, Any], int]
@@ -43,13 +43,16 @@ def moved(node: Any, numbers: Mapping[int, int]) -> Any:
         return node
     changes: dict[str, Any] = {"operands": tuple(numbers[o] for o in node.operands)}
     if isinstance(node, Mixture):
-        changes["terms"] = tuple(
-            term
-            if term.weight is None
-            else replace(term, weight=(numbers[term.weight[0]], *term.weight[1:]))
-            for term in node.terms
-        )
+        changes["terms"] = moved_terms(node.terms, numbers)
+        changes["lanes"] = tuple(moved_terms(lane, numbers) for lane in node.lanes)
     return replace(node, **changes)
+
+
+def moved_terms(terms: tuple[Term, ...], numbers: Mapping[int, int]) -> tuple[Term, ...]:
+    return tuple(
+        replace(t, weights=tuple(replace(w, tensor=numbers[w.tensor]) for w in t.weights))
+        for t in terms
+    )
 
 
 def without_dead(region: Region) -> Region:

@@ -17,7 +17,17 @@ from compiler import joins, layers
 from compiler.codegen.names import attributes, inner_attributes, key, shared_attributes
 from compiler.expr import Const, evaluate
 from compiler.facts import OpenSize, Sizes
-from compiler.flat.nodes import FLAT, Item, Loop, Mask, MixingWeights, SharedLayer, Term, mixture
+from compiler.flat.nodes import (
+    FLAT,
+    Item,
+    Loop,
+    Mask,
+    MixingWeights,
+    SharedLayer,
+    Term,
+    Weight,
+    mixture,
+)
 from compiler.instantiate import LENGTHS
 from compiler.ir import (
     Call,
@@ -242,7 +252,7 @@ class _Expansion:
                 place = _joined(at, key(option.label))
                 run = self.step if joint else self.value
                 values.append(run(option.body, dict(inner), operands, place))
-                terms.append(Term((self.around(tensor), row, column)))
+                terms.append(Term((Weight(self.around(tensor), row, column),)))
         return self.flat.add(
             mixture(tuple(values), tuple(terms), self.flat.node(values[0]).shape, span=node.span)
         )

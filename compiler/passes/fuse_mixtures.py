@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compiler.flat.nodes import Mixture, Norm, Term, mixture, numbers
+from compiler.flat.nodes import ONE, Mixture, Norm, Term, mixture, numbers
 from compiler.flat.rewriting import movable_norms, readers, rebuilt, without_dead
 from compiler.ir import Join, Region
 from compiler.program import Program
@@ -42,6 +42,8 @@ class _Fusion:
             ):
                 return new.add(self.summed(new, node))
         if isinstance(node, Mixture):
+            if node.lanes:
+                return new.add(node)
             pairs = [self.term(new, v, t) for v, t in zip(node.values, node.terms, strict=True)]
             values, terms = zip(*pairs, strict=True)
             return new.add(mixture(values, terms, node.shape, span=node.span))
@@ -57,7 +59,7 @@ class _Fusion:
             if isinstance(inner, Mixture) and self.once(operand):
                 pairs += zip(inner.values, inner.terms, strict=True)
             else:
-                pairs.append(self.term(new, operand, Term()))
+                pairs.append(self.term(new, operand, ONE))
         values, terms = zip(*pairs, strict=True)
         return mixture(values, terms, node.shape, span=node.span)
 

@@ -1,0 +1,86 @@
+"""What the backward pass computes again instead of keeping it: less memory for more time.
+
+Operations have prices, by measurement: how long it takes to compute a value again for the bytes
+that it saves. What costs next to nothing is never kept.
+
+| price | values | a pass takes longer by |
+|---|---|---|
+| 0 | activations, parts, members | nothing to speak of |
+| 1 | depthwise convolutions up to 3x3 | 1 % |
+| 2 | wider depthwise convolutions | 2 % |
+| 3 | other convolutions, norms | 10 % |
+| 4 | pools | 5 % |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from compiler.engine.memory import Sizes, peak
+from compiler.engine.operation import Operation
+from compiler.engine.plan import Plan
+from compiler.ir import Region
+
+USUAL, LEAN, DEAREST = 1, 2, 4
+"""The prices that are paid by default, in the lean mode, and at most."""
+
+Planned = Callable[[Callable[[Operation], bool]], Plan]
+"""A plan in which some values are computed again."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much memory the tensors of a pass may take, in bytes, or the price that is paid."""
+
+    bytes: int | None = None
+    price: int = USUAL
+
+
+def within(
+    budget: Budget,
+    planned: Planned,
+    region: Region,
+    operations: Mapping[int, Operation],
+    sizes: Sizes,
+) -> Plan:
+    """The plan that computes no more again than it must to stay within a budget.
+
+    Where no plan stays within, it is the one that comes closest.
+    """
+    if budget.bytes is None:
+        return planned(lambda operation: is_paid(operation, budget.price))
+
+    def made(numbers: set[int]) -> tuple[int, Plan]:
+        plan = planned(lambda operation: operation.number in numbers)
+        return peak(plan, region, sizes), plan
+
+    known: set[int] = set()
+    best = made(known)
+    for price in range(DEAREST + 1):
+        more = [n for n, operation in operations.items() if operation.price == price]
+        more.sort(key=lambda n: (-sizes.of(region.node(n)), n))
+        needed, plan = made({*known, *more})
+        if needed <= budget.bytes:
+            return _least(known, more, budget.bytes, made)
+        best = min(best, (needed, plan), key=lambda pair: pair[0])
+        known.update(more)
+    return best[1]
+
+
+def _least(
+    known: set[int], more: list[int], most: int, made: Callable[[set[int]], tuple[int, Plan]]
+) -> Plan:
+    """As few of `more`, the largest first, as are needed; all of them suffice."""
+    low, high = 0, len(more)
+    while low < high:
+        middle = (low + high) // 2
+        if made({*known, *more[:middle]})[0] <= most:
+            high = middle
+        else:
+            low = middle + 1
+    return made({*known, *more[:high]})[1]
+
+
+def is_paid(operation: Operation, most: int) -> bool:
+    return operation.price is not None and operation.price <= most
