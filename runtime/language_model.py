@@ -1,4 +1,4 @@
-"""What a language model is trained by: its loss, its carried state and its penalties.
+"""What a language model is trained by, besides its loss: its carried state and its penalties.
 
 Words are int64 [length, batch], logits [length, batch, words]; a state is a tensor [batch, width]
 or a tuple of them.
@@ -9,18 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any, TypeVar, cast
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runtime.errors import UserError
 
 HiddenState = Tensor | tuple[Tensor, ...]
 StateOrNone = TypeVar("StateOrNone", bound=HiddenState | None)
-
-
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """The mean over all words of logits [length, batch, words] and targets [length, batch]."""
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
 def perplexity(loss: float) -> float:

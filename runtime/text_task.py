@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from dsl.settings import Settings
 from runtime.bilevel import BilevelStep, StepLosses
+from runtime.cross_entropy import cross_entropy
 from runtime.errors import UserError
-from runtime.language_model import HiddenState, cross_entropy, detached, perplexity
+from runtime.language_model import HiddenState, detached, perplexity
 from runtime.objective import Forward, Outcome
 from runtime.streams import Window, columns, stretches, window, word_loss
 from runtime.text import Text

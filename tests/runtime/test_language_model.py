@@ -1,4 +1,4 @@
-"""The loss, the state and the penalties of language models, each against its definition."""
+"""The state and the penalties of language models, each against its definition."""
 
 import math
 
@@ -8,14 +8,7 @@ from reference.rnn import Norm, ReferenceRNN, search_network
 from torch import nn
 
 from runtime.errors import UserError
-from runtime.language_model import Penalties, cross_entropy, detached, perplexity
-
-
-def test_the_loss_is_the_mean_over_all_words():
-    logits = torch.randn(4, 3, 7, dtype=torch.float64)
-    targets = torch.randint(7, (4, 3))
-    each = [-math.log(logits[t, b].softmax(0)[targets[t, b]]) for t in range(4) for b in range(3)]
-    assert cross_entropy(logits, targets).item() == pytest.approx(sum(each) / 12, abs=1e-12)
+from runtime.language_model import Penalties, detached, perplexity
 
 
 def test_a_perplexity_too_large_for_a_float_is_infinite():
