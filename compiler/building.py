@@ -9,7 +9,9 @@ from torch import nn
 
 from compiler.codegen.names import attributes
 from compiler.compile import Genes, compile_space, execute
+from compiler.engine.recompute import budget_of
 from compiler.ir import Scan
+from compiler.passes import usual
 from compiler.program import Program
 from compiler.supernet import Supernet
 from dsl.diagnostics import fault
@@ -21,7 +23,8 @@ def build(
     *,
     profile: str | None = None,
     genotype: Genes | None = None,
-    passes: str = "none",
+    passes: str | None = None,
+    memory: str | int | None = None,
     auxiliary: bool = False,
     prune: bool = False,
     **overrides: Any,
@@ -32,18 +35,28 @@ def build(
     gives logits [batch, classes], a recurrent `net(words, state)` logits [time, batch, words] and
     the state after them. With one, the final model in the final profile; `auxiliary=True` builds
     its auxiliary head too, and `forward` then returns a pair while training; `prune=True` leaves
-    out layers that the function does not need (see `compiler.prune`). `profile` names another
+    out layers that the function does not need (see `compiler.prune`).
+
+    `passes` names the pipeline that a supernet goes through; `fast`, which it goes through where
+    none is named, can be differentiated once. `memory` is what its values may take while training,
+    as in "3 GB" or a number of bytes: what does not fit is computed again for the backward pass.
+    "lean" computes again what costs little. Only `fast` keeps to it.
+
+    `profile` names another
     profile of the file; `overrides` are profile values by name. Weights and alphas are drawn from
     torch's global generator.
 
     Raises:
         DartsError: for a fault of the file, the profile, an override or the genotype.
     """
+    budget = budget_of(memory)
+    if passes is None:
+        passes = usual() if genotype is None else "none"
     compiled = compile_space(space, profile, genotype, passes, overrides, prune)
     classes = execute(compiled.source, f"<dartsc {compiled.program.name}>")
     if genotype is None:
         model = marked(classes["Supernet"](), compiled.program)
-        return Supernet(model, compiled.program, compiled.flat)
+        return Supernet(model, compiled.program, compiled.flat, budget)
     options = {"auxiliary": True} if auxiliary else {}
     if auxiliary and not compiled.program.network.auxiliary:
         raise fault("E0712", "this network has no auxiliary output to build", None)

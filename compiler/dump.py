@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from compiler.expr import show
+from compiler.flat.nodes import (
+    Item,
+    Lane,
+    Loop,
+    Mask,
+    Mixture,
+    SharedLayer,
+    StackedLinear,
+    Term,
+)
 from compiler.ir import (
     Arguments,
     Call,
@@ -24,6 +34,7 @@ from compiler.ir import (
     Select,
     Tap,
 )
+from compiler.layers import STATEFUL
 from compiler.program import Program
 
 
@@ -69,10 +80,37 @@ def _body(region: Region, pad: str) -> Iterator[str]:
     yield f"{pad}return " + ", ".join(f"%{o}" for o in outputs)
 
 
+def _terms(terms: tuple[Term, ...]) -> str:
+    """What the operands of a mixture are multiplied by, in their order: `w5[0, 1] norm`."""
+    return ", ".join(map(_term, terms))
+
+
+def _term(term: Term) -> str:
+    text = str(term.constant) if term.constant or not term.weights else ""
+    for weight in term.weights:
+        sign = "-" if weight.sign < 0 else "+" if text else ""
+        text += f"{sign}%{weight.tensor}[{weight.row},{weight.column}]"
+    return text + ("" if term.norm is None else "".join(f" `{p}`" for p in term.norm.paths))
+
+
 def _what(node: Node) -> str:
     match node:
+        case SharedLayer():
+            named = node.arguments or node.layer in STATEFUL
+            at = "".join(f" `{path}`" for path in node.paths) if named else ""
+            return node.layer + _arguments(node.arguments) + at
         case Layer():
             return node.layer + _arguments(node.arguments)
+        case Mixture():
+            return "mixture " + " | ".join(map(_terms, node.all_lanes))
+        case StackedLinear():
+            return "linear " + ", ".join(f"`{layer.name}`" for layer in node.layers)
+        case Mask():
+            return f"mask {node.p}{' of a sequence' * node.sequence}"
+        case Loop():
+            return f"loop over {node.sequences} with {node.states} states"
+        case Lane() | Item():
+            return f"{type(node).__name__.lower()} {node.index}"
         case Call():
             return f"{node.region.name}{_arguments(node.arguments)}"
         case Choice():
@@ -106,6 +144,8 @@ def _inside(node: Any) -> Iterator[tuple[str, Region]]:
             yield "else", node.otherwise
         case Choice() if node.region.is_branch:
             yield from ((f"option {o.label}", o.body) for o in node.region.options)
+        case Loop():
+            yield f"step from {', '.join(f'%{n}' for n, _ in node.region.inputs)}", node.region
         case Repeat():
             for step in node.steps:
                 places = ", ".join(map(show, step.places or ()))

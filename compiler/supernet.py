@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from compiler.derive import Derivation, derive
 from compiler.engine.optimised import Optimised
+from compiler.engine.recompute import Budget
 from compiler.genotype import Genotype
 from compiler.program import Program, stacks
 
@@ -24,11 +25,17 @@ class Supernet(nn.Module):
     relaxation is a softmax over each decision's options (Liu et al. 2019, equation 2).
     """
 
-    def __init__(self, model: nn.Module, program: Program, flat: Program | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        program: Program,
+        flat: Program | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.program = program
-        self.optimised = None if flat is None else Optimised(flat.network, model)
+        self.optimised = None if flat is None else Optimised(flat.network, model, budget)
         self.alphas = nn.ParameterDict()
         for kind in program.kinds:
             for number, stack in enumerate(stacks(kind.decisions)):

@@ -80,6 +80,7 @@ CODES: dict[str, str] = {
     "E0802": "a genotype does not fit the space",
     # Commands
     "E0901": "there is no such pipeline",
+    "E0902": "an amount of memory cannot be understood",
     # Warnings: what is legal and surely not meant
     "W0101": "an import brings nothing that is used",
     "W0201": "a set, op or cell is never used",

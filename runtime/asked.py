@@ -23,7 +23,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "--fmt": ("file", "check", "diff"),
     "--explain": (),
     "--lsp": (),
-    "--search": (*RUNS, "order", "hessian", "passes"),
+    "--search": (*RUNS, "order", "hessian", "passes", "memory"),
     "--train": (*RUNS, "genotype", "seeds"),
     "--resume": ("data", "device"),
     "--derive": (*PROFILES, "alphas", "epoch", "rule", "out"),
@@ -44,7 +44,9 @@ OF_RUNS = ("--train", "--derive", "--evaluate", "--export", "--count", "--draw",
 NEED_GENOTYPE = ("--train", "--evaluate", "--export", "--emit")
 """What is done with a final model alone."""
 
-OPTIONS = frozenset({"data", "out", "order", "hessian", "seed", "seeds", "device", "profile"})
+OPTIONS = frozenset(
+    {"data", "out", "order", "hessian", "seed", "seeds", "device", "profile", "memory"}
+)
 TAKEN = OPTIONS | {"space", "passes", "genotype", "progress", "path", "prune", "auxiliary"}
 """What `runtime` and `compiler` take by name, beside the values that are set."""
 
@@ -89,7 +91,8 @@ class Asked:
     emit: Path | None
     prune: bool
     dump: str | None
-    passes: str
+    passes: str | None
+    memory: str | None
     settings: tuple[str, ...]
     given: tuple[str, ...]
     """Which of the above are on the command line itself."""

@@ -14,6 +14,7 @@ from torch import nn
 
 import compiler
 import dsl
+from compiler.passes import ONCE, usual
 from dsl.settings import Settings, Value
 from runtime import rundir
 from runtime.bilevel import BilevelStep
@@ -56,7 +57,8 @@ def search(
     seed: int = 0,
     device: str = "auto",
     profile: str | None = None,
-    passes: str = "none",
+    passes: str | None = None,
+    memory: str | None = None,
     progress: Reporter | None = None,
     **overrides: Value,
 ) -> SearchResult:
@@ -71,7 +73,9 @@ def search(
             bit, with the same number of threads.
         device: `auto`, `cpu` or `cuda`.
         profile: another profile of the file than `search`, or an overlay such as `demo`.
-        passes: the pipeline that the supernet is compiled with.
+        passes: the pipeline that the supernet is compiled with; None is the fastest that can be
+            differentiated as often as is asked for.
+        memory: what the values of a step may take, as in "3 GB"; see `compiler.build`.
         overrides: values for the search phase in place of its profile's: `epochs=2`, `C=8` …
 
     Raises:
@@ -85,7 +89,16 @@ def search(
     found = loaded(data, settings)
     decided = fitted(program, found, overrides)
     require_meaning(settings, found)
-    request = SearchRequest(program, profile, overrides, decided, passes, order, hessian, seed)
+    twice = order == 2 and hessian == "exact"
+    passes = usual(twice) if passes is None else passes
+    if twice and passes in ONCE:
+        raise UserError(
+            f"`--hessian exact` differentiates twice, and what `{passes}` makes can be "
+            f"differentiated once: use --passes {usual(twice)}"
+        )
+    request = SearchRequest(
+        program, profile, overrides, decided, passes, memory, order, hessian, seed
+    )
     with seeded(seed, target), within_memory():
         run = _Run(request, found, target)
         with rundir.begun(program.name, out) as folder:

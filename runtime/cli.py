@@ -110,7 +110,8 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 @click.option("--emit", type=PATH, help="write the final model as one Python file")
 @click.option("--prune", is_flag=True, help="with --emit, leave out what nothing depends on")
 @click.option("--dump", metavar="STAGE", help="print tree, space, ir, ir:PASS or source")
-@click.option("--passes", default="none", help="which passes the supernet goes through")
+@click.option("--passes", help="which passes the supernet goes through: fast, simple or none")
+@click.option("--memory", metavar="SIZE", help="what a step's values may take: '8 GB', or lean")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="a profile's value")
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version)
 def dartsc(**options: Any) -> None:
@@ -146,7 +147,7 @@ def _work(file: Path, asked: Asked) -> None:
 
         finals.work(asked)
     elif asked.dump is not None:
-        reading.dump(file, asked.dump, asked.genotype, profile, asked.passes, overrides)
+        reading.dump(file, asked.dump, asked.genotype, profile, asked.passes or "none", overrides)
     elif asked.fmt:
         reading.format_file(file, asked.check, asked.diff)
     else:
@@ -157,7 +158,8 @@ def _search(file: Path, asked: Asked) -> None:
     from compiler.passes import pipeline
     from runtime.progress import Terminal
 
-    pipeline(asked.passes)
+    if asked.passes is not None:
+        pipeline(asked.passes)
     reading.warn(file, asked.telling)
     import runtime
 
@@ -172,6 +174,7 @@ def _search(file: Path, asked: Asked) -> None:
             device=asked.where,
             profile=asked.laid_over,
             passes=asked.passes,
+            memory=asked.memory,
             progress=Terminal(),
             **asked.overrides,
         )

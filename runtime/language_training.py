@@ -10,8 +10,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from dsl.settings import Settings
 from runtime.averaging import Average
-from runtime.errors import UserError
 from runtime.cross_entropy import cross_entropy
+from runtime.errors import UserError
 from runtime.language_model import HiddenState, Penalties, detached
 from runtime.objective import Outcome
 from runtime.streams import Stretch, Window, stretches, window

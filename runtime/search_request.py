@@ -28,6 +28,7 @@ class SearchRequest:
     overrides: dict[str, Any]
     fitted: dict[str, Any]  # the network parameters that the data set decides
     passes: str
+    memory: str | None
     order: int
     hessian: Hessian
     seed: int
@@ -37,7 +38,13 @@ class SearchRequest:
         return compiler.settings(self.space, self.profile, **self._all)
 
     def build(self) -> compiler.Supernet:
-        net = compiler.build(self.space, profile=self.profile, passes=self.passes, **self._all)
+        net = compiler.build(
+            self.space,
+            profile=self.profile,
+            passes=self.passes,
+            memory=self.memory,
+            **self._all,
+        )
         return cast(compiler.Supernet, net)
 
     def final(self, genotype: compiler.Genotype, **values: Any) -> FinalModel:
@@ -72,6 +79,7 @@ class SearchRequest:
             "overrides": self.overrides,
             "fitted": self.fitted,
             "passes": self.passes,
+            "memory": self.memory,
             "data": data.name,
             "facts": data.facts(),
             "order": self.order,
@@ -89,13 +97,16 @@ class SearchRequest:
             KeyError, TypeError, AttributeError: when it is no such record.
             dsl.DartsError: when the copy is no longer what it was.
         """
-        require_kinds(record, KINDS | {"passes": str, "order": int, "hessian": str})
+        require_kinds(
+            record, KINDS | {"passes": str, "memory": str | None, "order": int, "hessian": str}
+        )
         return cls(
             dsl.load(folder.path / record["space"]),
             record["profile"],
             tuples(record["overrides"]),
             tuples(record["fitted"]),
             record["passes"],
+            record["memory"],
             record["order"],
             record["hessian"],
             record["seed"],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compiler.engine.network import Engine
+from compiler.engine.recompute import Budget
 from compiler.ir import Region
 
 Weights = Mapping[str, Tensor | tuple[Tensor, ...]]
@@ -21,8 +22,8 @@ class Optimised:
     mode, without hooks but those on its recurrence and its readout, which are called.
     """
 
-    def __init__(self, region: Region, module: nn.Module) -> None:
-        self.engine = Engine(region, module)
+    def __init__(self, region: Region, module: nn.Module, budget: Budget | None = None) -> None:
+        self.engine = Engine(region, module, budget)
         names = (getattr(module, name, "") for name in ("recurrence", "readout"))
         self.observed = [module.get_submodule(name) if name else None for name in names]
         self.modules = list(module.modules())

@@ -14,6 +14,7 @@ that it saves. What costs next to nothing is never kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from compiler.engine.memory import Sizes, peak
 from compiler.engine.operation import Operation
 from compiler.engine.plan import Plan
 from compiler.ir import Region
+from dsl.diagnostics import fault
 
 USUAL, LEAN, DEAREST = 1, 2, 4
 """The prices that are paid by default, in the lean mode, and at most."""
@@ -35,6 +37,27 @@ class Budget:
 
     bytes: int | None = None
     price: int = USUAL
+
+
+UNITS = {"": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
+
+
+def budget_of(memory: str | int | None) -> Budget:
+    """The budget that is called so: "lean", "3 GB", a number of bytes; None is the usual one.
+
+    Raises:
+        DartsError: for another word.
+    """
+    if memory is None:
+        return Budget()
+    if memory == "lean":
+        return Budget(price=LEAN)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]b|)", str(memory).strip().lower())
+    size = float(found[1]) * UNITS[found[2]] if found else 0
+    if size < 1:
+        help = 'an amount as in "3 GB" or "800 MB", or "lean"'
+        raise fault("E0902", f"`{memory}` is no amount of memory", None, help)
+    return Budget(bytes=int(size))
 
 
 def within(

@@ -1,5 +1,5 @@
 """The passes and the pipelines made of them, in one list."""
 
-from compiler.passes.pipelines import PIPELINES, Pass, pipeline
+from compiler.passes.pipelines import ONCE, PIPELINES, Pass, pipeline, usual
 
-__all__ = ["PIPELINES", "Pass", "pipeline"]
+__all__ = ["ONCE", "PIPELINES", "Pass", "pipeline", "usual"]

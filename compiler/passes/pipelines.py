@@ -41,6 +41,18 @@ PIPELINES: dict[str, tuple[Pass, ...]] = {
 }
 
 
+ONCE = frozenset({"fast"})
+"""Pipelines whose networks can be differentiated once only."""
+
+
+def usual(twice: bool = False) -> str:
+    """The pipeline that a supernet goes through where none is named: the fastest there is.
+
+    `twice` leaves out those that cannot be differentiated twice.
+    """
+    return "simple" if twice else "fast"
+
+
 def pipeline(name: str) -> tuple[Pass, ...]:
     """Raises:
     DartsError: when there is no pipeline of that name.

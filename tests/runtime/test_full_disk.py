@@ -61,7 +61,9 @@ def content(folder):
         else:
             found[path.name] = path.read_text()
     lines = [json.loads(line) for line in found["metrics.jsonl"].splitlines()]
-    found["metrics.jsonl"] = [{k: v for k, v in n.items() if not k.endswith("seconds")} for n in lines]
+    found["metrics.jsonl"] = [
+        {k: v for k, v in n.items() if not k.endswith("seconds")} for n in lines
+    ]
     return found
 
 
