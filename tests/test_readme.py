@@ -137,7 +137,7 @@ def test_options_exist() -> None:
     opts = {opt for param in cli.dartsc.params for opt in param.opts}
     known = {opt for opt in opts if opt.startswith("--")} | {"--help"}
     of_pytest = {"--slow", "--update-golden", "--random-spaces"}
-    of_scripts = {"--batch", "--inputs"}
+    of_scripts = {"--axis", "--batch", "--inputs", "--quick", "--space"}
     mentioned = {
         option for page in PAGES for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", page)
     }
