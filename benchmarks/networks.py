@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -36,7 +37,7 @@ from dsl import load
 from dsl.settings import Settings
 from runtime.bilevel import classification, running_statistics_kept
 from runtime.initialise import initialise
-from runtime.objective import Objective, gradients, held
+from runtime.objective import Forward, Objective, Outcome, gradients, held
 from runtime.text_task import Passage, language_modelling
 from runtime.unrolled import Unrolled
 
@@ -177,9 +178,18 @@ def batch(of: Subject, seed: int) -> Any:
     return images.to(of.device), labels.to(of.device)
 
 
-def objective(net: Any, of: Subject) -> Objective:
-    loss = language_modelling if of.image is None else classification
+def objective(name: str, net: Any, of: Subject) -> Objective:
+    """The loss of a search; of words, for the first two networks, as torch has it."""
+    loss = classification
+    if of.image is None:
+        loss = torchs_language_modelling if name in (REFERENCE, PLAIN) else language_modelling
     return Objective(net, list(net.weight_parameters()), loss)
+
+
+def torchs_language_modelling(forward: Forward, passage: Any) -> Outcome:
+    logits, _ = forward(passage.words, passage.state)
+    loss = F.cross_entropy(logits.flatten(0, 1), passage.targets.flatten())
+    return Outcome(loss, passage.targets.numel())
 
 
 class SearchStep:
@@ -189,7 +199,7 @@ class SearchStep:
         self.net, self.of = network(name, of), of
         self.alphas = list(self.net.arch_parameters())
         self.weights = list(self.net.weight_parameters())
-        self.objective = objective(self.net, of)
+        self.objective = objective(name, self.net, of)
         self.train, self.valid = batch(of, 1), batch(of, 2)
         self.take = self.plain if name in (REFERENCE, PLAIN) else self.optimised
         if of.order == 2:

@@ -32,6 +32,9 @@ class OpenSize(int):
         made.name = name
         return made
 
+    def __getnewargs__(self) -> tuple[int, str]:  # type: ignore[override]
+        return int(self), self.name
+
     def __str__(self) -> str:
         return self.name
 

@@ -50,7 +50,7 @@ class Supernet(nn.Module):
         logits [time, batch, words] and the state after them.
         """
         weights = [self.mixing_weights()] if self.program.kinds else []
-        if self.optimised is not None and self.optimised.stands_for(self.model):
+        if self.optimised is not None and self.optimised.stands_for(x):
             return self.optimised(x, weights, state)
         return self.model(x, *weights, *([] if state is None else [state]))
 

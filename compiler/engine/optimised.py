@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from compiler.engine.network import Engine
 from compiler.engine.recompute import Budget
+from compiler.facts import OpenSize
+from compiler.flat.nodes import State
+from compiler.interpret import sizes_of
 from compiler.ir import Region
 
 Weights = Mapping[str, Tensor | tuple[Tensor, ...]]
@@ -27,16 +30,32 @@ class Optimised:
         names = (getattr(module, name, "") for name in ("recurrence", "readout"))
         self.observed = [module.get_submodule(name) if name else None for name in names]
         self.modules = list(module.modules())
-        self.states = sum(node.name == "state" for _, node in region.inputs)
+        self.states = [node for _, node in region.inputs if isinstance(node, State)]
+        self.sizes = [size.value for size in region.inputs[0][1].shape]
 
-    def stands_for(self, module: nn.Module) -> bool:
-        """Whether the module is in a condition in which this gives what it would."""
-        if torch.compiler.is_compiling():
+    def stands_for(self, x: Tensor) -> bool:
+        """Whether the module is in a condition in which this gives what it would for `x`.
+
+        What has another shape than it reads is left to it: it says best what is wrong.
+        """
+        if torch.compiler.is_compiling() or not self.fits(x):
             return False
         return all(
             inner.training and not (inner._forward_hooks or inner._forward_pre_hooks)
             for inner in self.modules
             if not any(inner is other for other in self.observed)
+        )
+
+    def fits(self, x: Tensor) -> bool:
+        """Whether `x` is a batch of what the network reads; a length may be any."""
+        shape = sizes_of(x, len(self.sizes))
+        return (
+            len(shape) == len(self.sizes)
+            and x.dim() == 1 + len(shape)
+            and all(
+                isinstance(size, OpenSize) or size == given
+                for size, given in zip(self.sizes, shape, strict=True)
+            )
         )
 
     def __call__(self, x: Tensor, weights: Sequence[Weights], state: Any = None) -> Any:
@@ -48,21 +67,17 @@ class Optimised:
         if self.states:
             given += self.start(x) if state is None else self.several(state)
         output, *rest = self.engine(*given)
-        after, seen = rest[: self.states], rest[self.states :]
+        after, seen = rest[: len(self.states)], rest[len(self.states) :]
         self.show(seen)
         if not self.states:
             return output
-        return output, after[0] if self.states == 1 else tuple(after)
+        return output, after[0] if len(after) == 1 else tuple(after)
 
     def start(self, x: Tensor) -> list[Tensor]:
         """States of zeros."""
-        like = next(iter(self.engine.weights.values()))
-        holder, name = like
-        nodes = [node for _, node in self.engine.region.inputs if node.name == "state"]
-        return [
-            holder[name].new_zeros(x.shape[1], *(size.value for size in node.shape))  # type: ignore[attr-defined]
-            for node in nodes
-        ]
+        holder, name = next(iter(self.engine.weights.values()))
+        shapes = [[size.value for size in node.shape] for node in self.states]  # type: ignore[attr-defined]
+        return [holder[name].new_zeros(x.shape[1], *shape) for shape in shapes]
 
     @staticmethod
     def several(state: Tensor | tuple[Tensor, ...]) -> list[Tensor]:

@@ -36,6 +36,11 @@ class MixingWeights(Input):
     kind: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class State(Input):
+    """An input that a recurrence starts from."""
+
+
 @dataclass(frozen=True)
 class Norm:
     """A batch norm that a term goes through, by the paths of its modules."""

@@ -24,6 +24,7 @@ from compiler.flat.nodes import (
     Mask,
     MixingWeights,
     SharedLayer,
+    State,
     Term,
     Weight,
     mixture,
@@ -107,7 +108,7 @@ class _Expansion:
                 arguments = {n: evaluate(v, env) for n, v in node.arguments}
                 for state in node.region.state_dims(()):
                     shape = [evaluate(size, arguments) for size in state]
-                    self.states.append(self.input("state", shape))
+                    self.states.append(self.flat.add(State(name="state", shape=_constants(shape))))
         outputs = self.region(network, env, inputs, "")
         self.flat.outputs = (*outputs, *self.after, *self.observed())
         return self.flat
