@@ -53,8 +53,8 @@ def _mixed(new: Region, node: Mixture) -> int:
     """A mixture without the terms that are zeros."""
     pairs = list(zip(node.values, node.terms, strict=True))
     left = [(v, t) for v, t in pairs if t.norm is not None or not _is_zero(new, v)]
-    if not left:
-        return node.values[0]
+    if not left:  # its weights have gradients all the same, of zeros
+        return new.add(node)
     values, terms = zip(*left, strict=True)
     return new.add(mixture(values, terms, node.shape, span=node.span))
 

@@ -82,24 +82,25 @@ class _Stacking:
 
     def alike(self, first: int, lanes: int) -> tuple[int, ...] | None:
         """The nodes that do in the other lanes what `first` does in lane 0, if there are such."""
-        if first in self.lane_of or self.signature(first, 0) is None:
+        if first in self.lane_of or self.signature(first, 0, lanes) is None:
             return None
         found = [first]
         for lane in range(1, lanes):
-            wanted = self.signature(first, 0)
-            anchor = next(o for o in self.region.node(first).operands if o in self.lane_of)
+            wanted = self.signature(first, 0, lanes)
+            operands = self.region.node(first).operands
+            anchor = next(o for o in operands if o in self.lane_of)
             twin = self.groups[self.lane_of[anchor][0]][lane]
             matches = [
                 reader
                 for reader in self.readers[twin]
-                if reader not in self.lane_of and self.signature(reader, lane) == wanted
+                if reader not in self.lane_of and self.signature(reader, lane, lanes) == wanted
             ]
             if len(matches) != 1:
                 return None
             found.append(matches[0])
         return tuple(found)
 
-    def signature(self, number: int, lane: int) -> Hashable | None:
+    def signature(self, number: int, lane: int, lanes: int) -> Hashable | None:
         """What a node does in its lane: equal ones can be computed as one.
 
         None where it reads something of another lane, or cannot be computed with lanes.
@@ -110,7 +111,7 @@ class _Stacking:
         for operand in values:
             if operand in self.lane_of:
                 group, own = self.lane_of[operand]
-                if own != lane:
+                if own != lane or len(self.groups[group]) != lanes:
                     return None
                 operands.append(("lane", group))
             elif len(self.region.node(operand).shape) == 1:
