@@ -26,23 +26,23 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 class _MeanCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
-        normalisers = torch.cat([rows.logsumexp(1) for rows in logits.split(ROWS)])
-        ctx.save_for_backward(logits, targets, normalisers)
-        chosen = logits.gather(1, targets[:, None]).squeeze(1)
-        return (normalisers - chosen).mean()
+        ctx.save_for_backward(logits, targets)
+        chosen = [
+            rows.log_softmax(1).gather(1, wanted[:, None])
+            for rows, wanted in zip(logits.split(ROWS), targets.split(ROWS), strict=True)
+        ]
+        return -torch.cat(chosen).mean()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         (g,) = gradients
-        logits, targets, normalisers = ctx.saved_tensors
+        logits, targets = ctx.saved_tensors
         scale = g / len(logits)
         if torch.is_grad_enabled():  # for a second derivative, from what torch can differentiate
             ones = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
             return (logits.softmax(1) - ones) * scale, None
         found = torch.empty_like(logits)
-        for rows, normaliser, into in zip(
-            logits.split(ROWS), normalisers.split(ROWS), found.split(ROWS), strict=True
-        ):
-            torch.sub(rows, normaliser[:, None], out=into).exp_().mul_(scale)
+        for rows, into in zip(logits.split(ROWS), found.split(ROWS), strict=True):
+            torch.softmax(rows, 1, out=into).mul_(scale)
         found.scatter_add_(1, targets[:, None], -scale.expand(len(targets), 1))
         return found, None
