@@ -99,22 +99,12 @@ class GlobalMean(Operation):
 
 
 class Zero(LayerOperation):
+    is_constant = True
+
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
-        run.notes[self.number] = x.shape
         stride = self.given["stride"]
         return torch.zeros_like(x[:, :, ::stride, ::stride] if x.dim() == 4 else x)
-
-    def gradient(
-        self,
-        run: Run,
-        index: int,
-        g: Any,
-        operands: Sequence[Any],
-        output: Any,
-        into: Tensor | None,
-    ) -> Any:
-        return g.new_zeros(run.notes[self.number])
 
 
 class Crop(LayerOperation):
@@ -138,6 +128,25 @@ class Crop(LayerOperation):
             return F.pad(g, (n, 0, n, 0))
         into[:, :, n:, n:].add_(g)
         return into
+
+
+class Flatten(Operation):
+    hands_on = True
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        run.notes[self.number] = operands[0].shape
+        return operands[0].flatten(1)
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        return g.reshape(run.notes[self.number])
 
 
 class Dropout(Operation):

@@ -30,12 +30,13 @@ class Weighted(LayerOperation):
         if self.given.get("bias"):
             self.bias = f"{self.path}.bias"
         self.parameters = (self.weight, self.bias) if self.bias else (self.weight,)
+        self.factors = self.parameters
 
     def reads(self, wanted: Wanted) -> Reads:
         return Reads(frozenset([0]) if wanted.weights else frozenset())
 
     def biased(self, run: Run) -> Tensor | None:
-        return run.weights[self.bias] if self.bias else None
+        return run.factor(self.bias) if self.bias else None
 
 
 class Convolution(Weighted):
@@ -48,8 +49,8 @@ class Convolution(Weighted):
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
         run.notes[self.number] = x.shape
-        weight = run.weights[self.weight]
-        return F.conv2d(x, weight, self.biased(run), *self.window, self.groups)
+        weight = run.factor(self.weight)
+        return F.conv2d(run.multiplied(x), weight, self.biased(run), *self.window, self.groups)
 
     def gradient(
         self,
@@ -60,7 +61,7 @@ class Convolution(Weighted):
         output: Any,
         into: Tensor | None,
     ) -> Any:
-        weight = run.weights[self.weight]
+        g, weight = run.multiplied(g), run.factor(self.weight)
         x = torch.empty(
             run.notes[self.number], dtype=g.dtype, device=g.device,
             memory_format=torch.channels_last,
@@ -71,7 +72,8 @@ class Convolution(Weighted):
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
     ) -> None:
         wants = [False, True, bool(self.bias)]
-        _, weight, bias = self.backward(g, operands[0], run.weights[self.weight], wants)
+        g, x = run.multiplied(g), run.multiplied(operands[0])
+        _, weight, bias = self.backward(g, x, run.factor(self.weight), wants)
         run.add_weight_gradient(self.weight, weight)
         if self.bias:
             run.add_weight_gradient(self.bias, bias)
@@ -93,8 +95,8 @@ class Depthwise(Weighted):
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
         run.notes[self.number] = x.shape
-        out = depthwise(x, run.weights[self.weight], *self.window)
-        return out + run.weights[self.bias][:, None, None] if self.bias else out
+        out = depthwise(run.multiplied(x), run.factor(self.weight), *self.window)
+        return out + run.factor(self.bias)[:, None, None] if self.bias else out
 
     def gradient(
         self,
@@ -106,7 +108,7 @@ class Depthwise(Weighted):
         into: Tensor | None,
     ) -> Any:
         shape = run.notes[self.number]
-        return input_gradient(g, run.weights[self.weight], shape, *self.window)
+        return input_gradient(run.multiplied(g), run.factor(self.weight), shape, *self.window)
 
     def workspace(self, size: int) -> int:
         """Copies of the input and of the output's gradient, rearranged for the library."""
@@ -116,9 +118,8 @@ class Depthwise(Weighted):
     def weight_gradients(
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
     ) -> None:
-        run.add_weight_gradient(
-            self.weight, weight_gradient(g, operands[0], self.given["k"], *self.window)
-        )
+        g, x = run.multiplied(g), run.multiplied(operands[0])
+        run.add_weight_gradient(self.weight, weight_gradient(g, x, self.given["k"], *self.window))
         if self.bias:
             run.add_weight_gradient(self.bias, g.sum((0, 2, 3)))
 
@@ -132,7 +133,7 @@ class Linear(Weighted):
         assert tied == NOTHING or self.weight  # a tied matrix is listed under this path as well
 
     def forward(self, run: Run, *operands: Any) -> Any:
-        return F.linear(operands[0], run.weights[self.weight], self.biased(run))
+        return F.linear(run.multiplied(operands[0]), run.factor(self.weight), self.biased(run))
 
     def gradient(
         self,
@@ -143,19 +144,19 @@ class Linear(Weighted):
         output: Any,
         into: Tensor | None,
     ) -> Any:
-        weight = run.weights[self.weight]
+        g, weight = run.multiplied(g), run.factor(self.weight)
         if into is None:
             return g @ weight
-        into.flatten(0, -2).addmm_(g.flatten(0, -2), weight) if into.is_contiguous() else into.add_(
-            g @ weight
-        )
-        return into
+        if into.is_contiguous() and into.dtype == g.dtype:
+            into.flatten(0, -2).addmm_(g.flatten(0, -2), weight)
+            return into
+        return into.add_(g @ weight)
 
     def weight_gradients(
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
     ) -> None:
-        rows = g.flatten(0, -2)
-        run.add_product(self.weight, rows, operands[0].flatten(0, -2))
+        rows = run.multiplied(g).flatten(0, -2)
+        run.add_product(self.weight, rows, run.multiplied(operands[0]).flatten(0, -2))
         if self.bias:
             run.add_weight_gradient(self.bias, rows.sum(0))
 
@@ -169,15 +170,16 @@ class StackedLinear(Operation):
         super().__init__(number, node)
         self.lanes = [Linear(number, layer) for layer in node.layers]
         self.parameters = tuple(p for lane in self.lanes for p in lane.parameters)
+        self.factors = self.parameters
 
     def forward(self, run: Run, *operands: Any) -> Any:
-        (x,) = operands
-        weights = [run.weights[lane.weight] for lane in self.lanes]
+        x = run.multiplied(operands[0])
+        weights = [run.factor(lane.weight) for lane in self.lanes]
         out = x.new_empty(len(weights), len(x), len(weights[0]))
         for place, weight in zip(out, weights, strict=True):
             torch.mm(x, weight.t(), out=place)
         if self.lanes[0].bias:
-            out += torch.stack([run.weights[lane.bias] for lane in self.lanes])[:, None]
+            out += torch.stack([run.factor(lane.bias) for lane in self.lanes])[:, None]
         return out
 
     def reads(self, wanted: Wanted) -> Reads:
@@ -192,9 +194,8 @@ class StackedLinear(Operation):
         output: Any,
         into: Tensor | None,
     ) -> Any:
-        for lane, part in zip(self.lanes, g, strict=True):
-            weight = run.weights[lane.weight]
-            into = part @ weight if into is None else into.addmm_(part, weight)
+        for lane, part in zip(self.lanes, run.multiplied(g), strict=True):
+            into = lane.gradient(run, 0, part, operands, output, into)
         return into
 
     def weight_gradients(
@@ -236,7 +237,7 @@ class Embedding(LayerOperation):
         words, mask = operands[0], run.notes[self.number]
         rows = g if mask is None else g * mask[words]
         table = torch.zeros_like(run.weights[self.weight])
-        table.index_add_(0, words.flatten(), rows.flatten(0, -2))
+        table.index_add_(0, words.flatten(), rows.flatten(0, -2).to(table.dtype))
         run.add_weight_gradient(self.weight, table)
 
 
@@ -287,4 +288,6 @@ class MaxPool(Pool):
         output: Any,
         into: Tensor | None,
     ) -> Any:
-        return max_pool_gradient(g, operands[0], run.notes[self.number], *self.window)
+        return max_pool_gradient(
+            g.to(operands[0].dtype), operands[0], run.notes[self.number], *self.window
+        )

@@ -40,6 +40,9 @@ class Loop(Operation):
         self.parameters = tuple(
             dict.fromkeys(p for operation in body.values() for p in operation.parameters)
         )
+        self.factors = tuple(
+            dict.fromkeys(p for operation in body.values() for p in operation.factors)
+        )
 
     def forward(self, run: Run, *operands: Any) -> Any:
         plan = run.plan.inner[self.number]

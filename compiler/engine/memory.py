@@ -63,7 +63,7 @@ class _Memory:
 def peak(plan: Plan, region: Region, sizes: Sizes) -> int:
     """The bytes that the tensors of a forward and a backward pass take at most.
 
-    Weights are not counted, their gradients are.
+    Neither weights nor their gradients are counted.
     """
     return _passes(plan, region, sizes).peak
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -12,12 +12,12 @@ from compiler.engine.operation import LayerOperation, Operation, Reads, Wanted
 from compiler.engine.run import Run, Statistics
 from compiler.flat.nodes import Mixture as MixtureNode
 from compiler.flat.nodes import SharedLayer
-from compiler.kernels.mixtures import weighted_sum
-from compiler.kernels.statistics import moments, norm_gradient
+from compiler.kernels.mixtures import norm_sums, weighted_sum
+from compiler.kernels.precision import common, wide
+from compiler.kernels.statistics import moments, norm_gradient, normalised
 
 EPSILON = 1e-5
 """What torch's batch norms add to a variance."""
-_normalise = torch.ops.aten.native_batch_norm.default
 
 
 def affine_paths(path: str) -> tuple[str, str]:
@@ -33,6 +33,7 @@ class BatchNorm(LayerOperation):
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
         self.affine = bool(self.given["affine"])
+        self.known: dict[Any, tuple[Tensor, Tensor]] = {}
         self.parameters = affine_paths(self.path) if self.affine else ()
 
     def forward(self, run: Run, *operands: Any) -> Any:
@@ -45,11 +46,11 @@ class BatchNorm(LayerOperation):
         return self.again(run, x)
 
     def again(self, run: Run, *operands: Any) -> Any:
-        mean, variance, _ = run.notes[self.number]
+        mean, variance, rstd = run.notes[self.number]
         weight, bias = (
             (run.weights[path] for path in self.parameters) if self.affine else (None, None)
         )
-        return _normalise(operands[0], weight, bias, mean, variance, False, 0.0, EPSILON)[0]
+        return normalised(operands[0], mean, variance, rstd, EPSILON, weight, bias)
 
     def reads(self, wanted: Wanted) -> Reads:
         if self.affine:  # a scale may be zero, so the output does not tell the normalised value
@@ -69,8 +70,10 @@ class BatchNorm(LayerOperation):
         if self.affine:
             weight = run.weights[self.parameters[0]]
             return norm_gradient(g, operands[0], mean, rstd, weight)[0]
-        zeros, ones = torch.zeros_like(mean), torch.ones_like(mean)
-        return norm_gradient(g, output, zeros, ones, rstd)[0]
+        key = mean.device, mean.dtype
+        if key not in self.known:
+            self.known[key] = torch.zeros_like(mean), torch.ones_like(mean)
+        return norm_gradient(g, output, *self.known[key], rstd)[0]
 
     def weight_gradients(
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
@@ -100,17 +103,18 @@ class Mixture(Operation):
         values = operands[: len(self.terms)]
         plain = self.coefficients(operands[len(self.terms) :], values[0])
         if values[0].dim() != 4 and not self.normed:
-            run.notes[self.number] = plain, None, [value.dim() for value in values]
+            run.notes[self.number] = plain, None, [value.dim() for value in values], None
             return _few(values, plain)
         channels = values[0].shape[1]
         scales = plain[:, None].expand(len(plain), channels)
         if not self.normed:
-            run.notes[self.number] = plain, None, None
+            run.notes[self.number] = plain, None, None, None
             return weighted_sum(values, scales, None)
         means, variances = moments([values[i] for i in self.normed])
         rstds = (variances + EPSILON).rsqrt()
-        rows = list(self.normed)
-        scales, normed = scales.clone(), scales[rows] * rstds
+        rows = self.coefficients.places(self.normed, rstds.device)
+        scales = scales.clone()
+        gains = scales.index_select(0, rows)
         shift = torch.zeros_like(means[0])
         count = values[0].numel() // channels
         for i, row in self.normed.items():
@@ -119,11 +123,12 @@ class Mixture(Operation):
             run.statistics.append(Statistics(norm.paths, means[row], variances[row], count))
             if norm.affine:
                 weight, bias = (run.weights[path] for path in affine_paths(norm.paths[0]))
-                normed[row] *= weight
+                gains[row] *= weight
                 shift += plain[i] * bias
-        scales[rows] = normed
+        normed = gains * rstds
+        scales.index_copy_(0, rows, normed)
         shift -= (normed * means).sum(0)
-        run.notes[self.number] = plain, means, rstds
+        run.notes[self.number] = plain, means, rstds, gains
         return weighted_sum(values, scales, shift)
 
     def reads(self, wanted: Wanted) -> Reads:
@@ -147,9 +152,21 @@ class Mixture(Operation):
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
     ) -> None:
         """The gradients by the weights of those terms whose values need none."""
-        for index in range(len(self.terms)):
-            if index not in wanted.operands:
+        rest = [i for i in range(len(self.terms)) if i not in wanted.operands]
+        normed = [i for i in rest if i in self.normed]
+        for index in rest:
+            if index not in self.normed:
                 self.term(run, index, g, operands, False, None)
+        if normed:
+            _, means, rstds, _ = run.notes[self.number]
+            rows = [self.normed[i] for i in normed]
+            if len(rows) < len(means):
+                places = self.coefficients.places(rows, means.device)
+                means, rstds = (known.index_select(0, places) for known in (means, rstds))
+            terms = [operands[i] for i in normed]
+            products, sums = norm_sums(g, terms, means, rstds)
+            for index, found in zip(normed, products, strict=True):
+                self.add_sums(run, index, found, sums)
 
     def term(
         self,
@@ -162,26 +179,30 @@ class Mixture(Operation):
     ) -> Tensor | None:
         """The gradient by a value (if `through`), noting those by its weight and its norm."""
         term, value = self.terms[index], operands[index]
-        plain, means, rstds = run.notes[self.number]
-        counts = bool(run.plan.mixing) and self.coefficients.varies(index)
+        plain, means, rstds, gains = run.notes[self.number]
         if term.norm is None:
-            if counts:
+            if self.coefficients.varies(index, run.plan.mixing):
                 run.add_mixing_gradient(self, index, _inner(g, value, self.node.lanes))
             return _scaled(g, plain[..., index], rstds, index, into) if through else None
         row = self.normed[index]
-        mean, rstd, weight = means[row], rstds[row], plain[index]
-        scale, gamma = weight.expand_as(mean), None
-        if term.norm.affine:
-            gamma, beta = (run.weights[path] for path in affine_paths(term.norm.paths[0]))
-            scale = scale * gamma
-        dz, products, sums = norm_gradient(g, value, mean, rstd, scale.contiguous(), not through)
-        if counts:
-            total = products.sum() if gamma is None else (products * gamma + sums * beta).sum()
-            run.add_mixing_gradient(self, index, total)
-        if term.norm.affine and run.plan.wants_weights:
-            for path, found in zip(affine_paths(term.norm.paths[0]), (products, sums), strict=True):
-                run.add_weight_gradient(path, found * weight)
+        dz, products, sums = norm_gradient(g, value, means[row], rstds[row], gains[row])
+        self.add_sums(run, index, products, sums)
         return dz
+
+    def add_sums(self, run: Run, index: int, products: Tensor, sums: Tensor) -> None:
+        """Notes the gradients by a term's weight and by its norm, from sums [C] over pixels."""
+        norm, weight = self.terms[index].norm, run.notes[self.number][0][index]
+        assert norm is not None
+        paths = affine_paths(norm.paths[0])
+        if self.coefficients.varies(index, run.plan.mixing):
+            if norm.affine:
+                gamma, beta = (run.weights[path] for path in paths)
+                run.add_mixing_gradient(self, index, (products * gamma + sums * beta).sum())
+            else:
+                run.add_mixing_gradient(self, index, products)
+        if norm.affine and run.plan.wants_weights:
+            for path, found in zip(paths, (products, sums), strict=True):
+                run.add_weight_gradient(path, found * weight)
 
 
 class Coefficients:
@@ -205,32 +226,43 @@ class Coefficients:
             for tensor in self.tensors
         }
         count = len(node.terms)
-        self.varying = {i % count for cells in self.weights.values() for i, *_ in cells}
+        self.varying = {
+            tensor: {i % count for i, *_ in cells} for tensor, cells in self.weights.items()
+        }
         self.known: dict[Any, Any] = {}
 
-    def varies(self, index: int) -> bool:
-        """Whether a term hangs on mixing weights."""
-        return index in self.varying
+    def varies(self, index: int, tensors: Sequence[int] | None = None) -> bool:
+        """Whether a term hangs on mixing weights, of these inputs where they are given."""
+        asked = self.tensors if tensors is None else tensors
+        return any(index in self.varying.get(tensor, ()) for tensor in asked)
 
     def __call__(self, tensors: Sequence[Tensor], like: Tensor) -> Tensor:
         constants, matrices = self.on(tensors, like)
         found = constants
         for tensor, matrix in zip(tensors, matrices, strict=True):
-            found = torch.addmv(found, matrix, tensor.flatten().to(like.dtype))
+            found = torch.addmv(found, matrix, tensor.flatten().to(found.dtype))
         return found.view(self.lanes, -1) if self.lanes else found
 
     def on(self, tensors: Sequence[Tensor], like: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The constants [terms of all lanes], and a matrix [terms, cells] for every input."""
-        key = like.device, like.dtype
+        dtype = wide(like.dtype)
+        key = like.device, dtype
         if key not in self.known:
             matrices = []
             for number, tensor in zip(self.tensors, tensors, strict=True):
-                matrix = torch.zeros(len(self.constants), *tensor.shape, dtype=like.dtype)
+                matrix = torch.zeros(len(self.constants), *tensor.shape, dtype=dtype)
                 for i, row, column, sign in self.weights[number]:
                     matrix[i, row, column] += sign
                 matrices.append(matrix.flatten(1).to(like.device))
-            constants = torch.tensor(self.constants, dtype=like.dtype, device=like.device)
+            constants = torch.tensor(self.constants, dtype=dtype, device=like.device)
             self.known[key] = constants, matrices
+        return self.known[key]
+
+    def places(self, rows: Iterable[int], device: torch.device) -> Tensor:
+        """Numbers of rows as a tensor, which is made once: a device would be waited for."""
+        key = tuple(rows), device
+        if key not in self.known:
+            self.known[key] = torch.tensor(key[0], device=device)
         return self.known[key]
 
     def gradients(self, found: Tensor) -> list[tuple[int, Tensor]]:
@@ -249,14 +281,15 @@ def _few(values: Sequence[Tensor], weights: Tensor) -> Tensor:
     each = weights.movedim(-1, 0)
     if weights.dim() == 2:
         each = each[..., None, None]
-    total = values[0] * each[0]
+    total = values[0].to(weights.dtype) * each[0]
     for value, weight in zip(values[1:], each[1:], strict=True):
         total.addcmul_(value, weight)
-    return total
+    return total.to(common(values))
 
 
 def _inner(g: Tensor, value: Tensor, lanes: Any) -> Tensor:
     """The sum of products, for each lane where there are several."""
+    g = g.to(wide(g.dtype))
     if lanes:
         return (g * value).sum((1, 2))
     return (g * value).sum()
@@ -265,6 +298,7 @@ def _inner(g: Tensor, value: Tensor, lanes: Any) -> Tensor:
 def _scaled(g: Tensor, weight: Tensor, ranks: Any, index: int, into: Tensor | None) -> Tensor:
     """The gradient by a value from that by the mixture: for one that serves all lanes their sum."""
     if weight.dim():
+        weight = weight.to(g.dtype)
         if ranks[index] < g.dim():
             found = torch.tensordot(weight, g, 1)
             return found if into is None else into.add_(found)

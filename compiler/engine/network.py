@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from compiler.engine.memory import Sizes
 from compiler.engine.operations import operations
 from compiler.engine.plan import Plan, Policy, plan
 from compiler.engine.recompute import Budget, within
-from compiler.engine.run import Run, Statistics, gathered
+from compiler.engine.run import Factors, Run, Statistics, gathered
 from compiler.ir import Region
+from compiler.kernels.compiled import Compiled, compiling
 
 MOMENTUM = 0.1
 """How far a batch moves the running statistics, as in torch's batch norms."""
@@ -29,10 +31,13 @@ class Engine:
     def __init__(self, region: Region, module: nn.Module, budget: Budget | None = None) -> None:
         self.region, self.budget = region, budget or Budget()
         self.operations = operations(region)
+        self.factors = dict.fromkeys(p for o in self.operations.values() for p in o.factors)
         self.weights = _places(module, "_parameters")
         self.buffers = _places(module, "_buffers")
         self.plans: dict[Any, Plan] = {}
         self.moves_statistics = True
+        self.compiled: Compiled | None = None
+        """Where pointwise kernels are compiled, by what."""
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The region's outputs of its inputs."""
@@ -45,14 +50,28 @@ class Engine:
 
     def plan(self, inputs: frozenset[int], weights: frozenset[str], sizes: Sizes) -> Plan:
         """How gradients by these inputs and weights are found, where values have these sizes."""
-        key = inputs, weights, None if self.budget.bytes is None else sizes
+        budget = self.budget
+        if budget.bytes is not None:  # the gradients by weights take their part of it
+            held = (self.weights[path] for path in weights)
+            taken = sum(holder[name].numel() * holder[name].element_size() for holder, name in held)
+            budget = replace(budget, bytes=max(budget.bytes - taken, 1))
+        key = inputs, weights, budget, None if budget.bytes is None else sizes
         if key not in self.plans:
 
             def planned(policy: Policy) -> Plan:
                 return plan(self.region, self.operations, inputs, weights, policy)
 
-            self.plans[key] = within(self.budget, planned, self.region, self.operations, sizes)
+            self.plans[key] = within(budget, planned, self.region, self.operations, sizes)
         return self.plans[key]
+
+    def lowered(self, weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> Factors | None:
+        """The weights that are multiplied in half precision, copied to it in one call."""
+        if dtype is None:
+            return None
+        own = {path: weights[path].detach() for path in self.factors}
+        copies = [torch.empty_like(weight, dtype=dtype) for weight in own.values()]
+        torch._foreach_copy_(copies, list(own.values()))
+        return Factors(dtype, dict(zip(own, copies, strict=True)))
 
     @torch.no_grad()
     def move_statistics(self, found: Sequence[Statistics]) -> None:
@@ -61,9 +80,13 @@ class Engine:
             buffers: dict[str, list[Tensor]] = {"running_mean": [], "running_var": []}
             targets: dict[str, list[Tensor]] = {"running_mean": [], "running_var": []}
             counts = []
-            for path, each in batch:
-                unbiased = each.variance * (each.count / max(each.count - 1, 1))
-                for name, value in (("running_mean", each.mean), ("running_var", unbiased)):
+            # One call for all: a network has hundreds of these small tensors.
+            unbiased = torch._foreach_mul(
+                [each.variance for _, each in batch],
+                [each.count / max(each.count - 1, 1) for _, each in batch],
+            )
+            for (path, each), variance in zip(batch, unbiased, strict=True):
+                for name, value in (("running_mean", each.mean), ("running_var", variance)):
                     holder, key = self.buffers[f"{path}.{name}"]
                     buffers[name].append(holder[key])
                     targets[name].append(value.to(holder[key].dtype))
@@ -74,10 +97,30 @@ class Engine:
             torch._foreach_add_(counts, 1)
 
 
-def sizes_of(region: Region, x: Tensor, weights: Sequence[Tensor]) -> Sizes:
-    """The sizes of a pass that reads `x` first."""
-    is_sequence = len(region.inputs[0][1].shape) in (1, 2)
+def precision(device: torch.device, weights: Sequence[Tensor]) -> torch.dtype | None:
+    """What convolutions and linear maps multiply in under autocast; None without it.
+
+    A pass does the casts itself, as its kernels are none that autocast knows, and backwards there
+    would be none at all. As ever float64 is left alone.
+    """
+    if not torch.is_autocast_enabled(device.type) or any(w.dtype == torch.float64 for w in weights):
+        return None
+    return torch.get_autocast_dtype(device.type)
+
+
+def without_autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, enabled=False)
+
+
+def sizes_of(
+    region: Region, x: Tensor, weights: Sequence[Tensor], dtype: torch.dtype | None = None
+) -> Sizes:
+    """The sizes of a pass that reads `x` first, of values in `dtype` if that is half precision."""
+    first = region.inputs[0][1]
+    is_sequence = len(first.shape) == 2 or first.below is not None
     width = weights[0].element_size() if weights else x.element_size()
+    if dtype is not None:
+        width = dtype.itemsize
     if is_sequence and x.dim() > 1:
         return Sizes(x.shape[1], x.shape[0], width)
     return Sizes(x.shape[0], width=width)
@@ -119,16 +162,19 @@ class _Differentiable(torch.autograd.Function):
         by_inputs = frozenset(n for n, want in zip(numbers, wanted, strict=False) if want)
         asked = {id(w) for w, want in zip(unique, wanted[count:], strict=True) if want}
         by_weights = frozenset(path for path, w in weights.items() if id(w) in asked)
-        plan = engine.plan(by_inputs, by_weights, sizes_of(engine.region, inputs[0], unique))
-        run = Run(plan, weights)
+        dtype = precision(inputs[0].device, unique)
+        plan = engine.plan(by_inputs, by_weights, sizes_of(engine.region, inputs[0], unique, dtype))
+        run = Run(plan, weights, factors=engine.lowered(weights, dtype))
         formatted = [
             x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs
         ]
-        outputs = execute.forward(plan, run, formatted)
+        with without_autocast(inputs[0].device), compiling(engine.compiled):
+            outputs = execute.forward(plan, run, formatted)
         if engine.moves_statistics:
             engine.move_statistics(run.statistics)
         run.statistics.clear()
         ctx.set_materialize_grads(False)
+        ctx.compiled = engine.compiled
         ctx.save_for_backward(*given)
         ctx.run, ctx.plan, ctx.numbers, ctx.unique = run, plan, numbers, [id(w) for w in unique]
         return tuple(outputs)
@@ -144,13 +190,15 @@ class _Differentiable(torch.autograd.Function):
             raise RuntimeError("this pass has gone backward already, and its values are gone")
         given = ctx.saved_tensors
         run, ctx.run = ctx.run, None
-        execute.backward(ctx.plan, run, gradients)
+        with without_autocast(given[0].device), compiling(ctx.compiled):
+            execute.backward(ctx.plan, run, gradients)
         for number in ctx.plan.mixing:
             like = given[ctx.numbers.index(number)]
             own = gathered(run.mixing, number, like)
             if own is not None:
                 run.add_gradient(number, own, True)
         found: list[Tensor | None] = [run.gradients[n] for n in ctx.numbers]
+        run.widen()
         by_identity: dict[int, Tensor] = {}
         for path, gradient in run.weight_gradients.items():
             key = id(run.weights[path])

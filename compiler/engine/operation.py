@@ -57,6 +57,8 @@ class Operation:
     joint_from = 0
     parameters: tuple[str, ...] = ()
     """The paths of the weights it reads."""
+    factors: tuple[str, ...] = ()
+    """Those of them that it multiplies in the precision of the pass (`Run.factor`)."""
 
     def __init__(self, number: int, node: Node) -> None:
         self.number, self.node = number, node
@@ -126,7 +128,8 @@ class Function(Operation):
         with torch.enable_grad():
             inputs = [operand.detach() for operand in operands]
             by = inputs[index].requires_grad_()
-            return torch.autograd.grad(self.compute(*inputs), by, g)[0]
+            found = self.compute(*inputs)
+            return torch.autograd.grad(found, by, g.to(found.dtype))[0]
 
 
 class LayerOperation(Operation):

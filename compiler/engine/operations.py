@@ -19,7 +19,6 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu6": F.relu6,
     "gelu": F.gelu,
     "silu": F.silu,
-    "flatten": lambda x: x.flatten(1),
 }
 OPERATIONS: dict[str, type[Operation]] = {
     "relu": elementwise.Relu,
@@ -27,6 +26,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "sigmoid": elementwise.Sigmoid,
     "zero": elementwise.Zero,
     "crop": elementwise.Crop,
+    "flatten": elementwise.Flatten,
     "conv": layers.Convolution,
     "depthwise": layers.Depthwise,
     "linear": layers.Linear,

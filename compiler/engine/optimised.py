@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from compiler.engine.network import Engine
 from compiler.engine.recompute import Budget
 from compiler.facts import OpenSize
-from compiler.flat.nodes import State
+from compiler.flat.nodes import State, sizes
 from compiler.interpret import sizes_of
 from compiler.ir import Region
 
@@ -29,22 +29,32 @@ class Optimised:
         self.engine = Engine(region, module, budget)
         names = (getattr(module, name, "") for name in ("recurrence", "readout"))
         self.observed = [module.get_submodule(name) if name else None for name in names]
+        self.module = module
         self.modules = list(module.modules())
         self.states = [node for _, node in region.inputs if isinstance(node, State)]
-        self.sizes = [size.value for size in region.inputs[0][1].shape]
+        self.sizes = sizes(region.inputs[0][1])
 
     def stands_for(self, x: Tensor) -> bool:
         """Whether the module is in a condition in which this gives what it would for `x`.
 
         What has another shape than it reads is left to it: it says best what is wrong.
         """
-        if torch.compiler.is_compiling() or not self.fits(x):
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or not self.fits(x):
             return False
-        return all(
-            inner.training and not (inner._forward_hooks or inner._forward_pre_hooks)
-            for inner in self.modules
-            if not any(inner is other for other in self.observed)
+        now = list(self.module.modules())
+        return len(now) == len(self.modules) and all(
+            inner is then and inner.training and self.is_plain(inner)
+            for inner, then in zip(now, self.modules, strict=True)
         )
+
+    def is_plain(self, inner: nn.Module) -> bool:
+        """Whether nothing has been hooked on to a module, or put in the place of its weights."""
+        hooks = (inner._forward_pre_hooks, inner._backward_hooks, inner._backward_pre_hooks)
+        if any(hooks) or "parametrizations" in inner._modules:
+            return False
+        if any(inner is other for other in self.observed):
+            return not inner._forward_hooks_with_kwargs
+        return not inner._forward_hooks
 
     def fits(self, x: Tensor) -> bool:
         """Whether `x` is a batch of what the network reads; a length may be any."""
@@ -52,6 +62,7 @@ class Optimised:
         return (
             len(shape) == len(self.sizes)
             and x.dim() == 1 + len(shape)
+            and x.numel() > 0
             and all(
                 isinstance(size, OpenSize) or size == given
                 for size, given in zip(self.sizes, shape, strict=True)
@@ -68,7 +79,7 @@ class Optimised:
             given += self.start(x) if state is None else self.several(state)
         output, *rest = self.engine(*given)
         after, seen = rest[: len(self.states)], rest[len(self.states) :]
-        self.show(seen)
+        self.show(seen, output)
         if not self.states:
             return output
         return output, after[0] if len(after) == 1 else tuple(after)
@@ -76,16 +87,26 @@ class Optimised:
     def start(self, x: Tensor) -> list[Tensor]:
         """States of zeros."""
         holder, name = next(iter(self.engine.weights.values()))
-        shapes = [[size.value for size in node.shape] for node in self.states]  # type: ignore[attr-defined]
-        return [holder[name].new_zeros(x.shape[1], *shape) for shape in shapes]
+        return [holder[name].new_zeros(x.shape[1], *sizes(node)) for node in self.states]
 
     @staticmethod
     def several(state: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
         return list(state) if isinstance(state, tuple) else [state]
 
-    def show(self, seen: Sequence[Tensor]) -> None:
-        """Calls the hooks of the recurrence with its outputs, of the readout with its input."""
-        for module, value, is_input in zip(self.observed, seen, (False, True), strict=False):
-            if module is not None:
-                for hook in module._forward_hooks.values():
-                    hook(module, (value,) if is_input else (), None if is_input else value)
+    def show(self, seen: Sequence[Tensor], output: Tensor) -> None:
+        """Calls the hooks of the recurrence with its outputs, of the readout with its input too.
+
+        Raises:
+            RuntimeError: when one of them would change what is computed.
+        """
+        if not seen:
+            return
+        outputs, read = seen
+        given = (((), outputs), ((read,), output))
+        for module, (inputs, result) in zip(self.observed, given, strict=True):
+            for hook in () if module is None else module._forward_hooks.values():
+                if hook(module, inputs, result) is not None:
+                    raise RuntimeError(
+                        "a hook changes what a part of an optimised supernet gives: build it with "
+                        "`passes='simple'`"
+                    )

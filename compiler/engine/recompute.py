@@ -15,7 +15,7 @@ that it saves. What costs next to nothing is never kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from compiler.engine.memory import Sizes, peak
@@ -74,15 +74,15 @@ def within(
     if budget.bytes is None:
         return planned(lambda operation: is_paid(operation, budget.price))
 
-    def made(numbers: set[int]) -> tuple[int, Plan]:
-        plan = planned(lambda operation: operation.number in numbers)
+    def made(chosen: set[Operation]) -> tuple[int, Plan]:
+        plan = planned(lambda operation: operation in chosen)
         return peak(plan, region, sizes), plan
 
-    known: set[int] = set()
+    known: set[Operation] = set()
     best = made(known)
     for price in range(DEAREST + 1):
-        more = [n for n, operation in operations.items() if operation.price == price]
-        more.sort(key=lambda n: (-sizes.of(region.node(n)), n))
+        more = [operation for operation in _all(operations) if operation.price == price]
+        more.sort(key=lambda operation: -sizes.of(operation.node))
         needed, plan = made({*known, *more})
         if needed <= budget.bytes:
             return _least(known, more, budget.bytes, made)
@@ -91,8 +91,18 @@ def within(
     return best[1]
 
 
+def _all(operations: Mapping[int, Operation]) -> Iterator[Operation]:
+    """The operations of a region and of the loops in it, in order."""
+    for operation in operations.values():
+        yield operation
+        yield from _all(operation.body or {})
+
+
 def _least(
-    known: set[int], more: list[int], most: int, made: Callable[[set[int]], tuple[int, Plan]]
+    known: set[Operation],
+    more: list[Operation],
+    most: int,
+    made: Callable[[set[Operation]], tuple[int, Plan]],
 ) -> Plan:
     """As few of `more`, the largest first, as are needed; all of them suffice."""
     low, high = 0, len(more)
