@@ -23,7 +23,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "--fmt": ("file", "check", "diff"),
     "--explain": (),
     "--lsp": (),
-    "--search": (*RUNS, "order", "hessian", "passes", "memory"),
+    "--search": (*RUNS, "order", "hessian", "passes", "memory", "compile"),
     "--train": (*RUNS, "genotype", "seeds"),
     "--resume": ("data", "device"),
     "--derive": (*PROFILES, "alphas", "epoch", "rule", "out"),
@@ -45,7 +45,7 @@ NEED_GENOTYPE = ("--train", "--evaluate", "--export", "--emit")
 """What is done with a final model alone."""
 
 OPTIONS = frozenset(
-    {"data", "out", "order", "hessian", "seed", "seeds", "device", "profile", "memory"}
+    {"data", "out", "order", "hessian", "seed", "seeds", "device", "profile", "memory", "compile"}
 )
 TAKEN = OPTIONS | {"space", "passes", "genotype", "progress", "path", "prune", "auxiliary"}
 """What `runtime` and `compiler` take by name, beside the values that are set."""
@@ -93,6 +93,7 @@ class Asked:
     dump: str | None
     passes: str | None
     memory: str | None
+    compile: bool
     settings: tuple[str, ...]
     given: tuple[str, ...]
     """Which of the above are on the command line itself."""

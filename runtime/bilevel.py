@@ -124,8 +124,15 @@ class BilevelStep:
         return StepLosses(self._weight_step(train), validation)
 
     def set_lr(self, lr: float) -> None:
-        """The learning rate of the weights, virtual ones too, from the next step on."""
-        self.weight_optimiser.param_groups[0]["lr"] = lr
+        """The learning rate of the weights, virtual ones too, from the next step on.
+
+        An optimiser whose learning rate is a tensor keeps that tensor.
+        """
+        group = self.weight_optimiser.param_groups[0]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
 
     def _architecture_step(self, train: Any, valid: Any) -> Outcome:
         with running_statistics_kept(self.net):
@@ -160,15 +167,31 @@ def running_statistics_kept(net: nn.Module) -> Iterator[None]:
     by_type: dict[torch.dtype, list[Tensor]] = {}
     for buffer in net.buffers():
         by_type.setdefault(buffer.dtype, []).append(buffer)
-    kept = {dtype: [buffer.clone() for buffer in buffers] for dtype, buffers in by_type.items()}
+    kept = {dtype: [torch.empty_like(b) for b in buffers] for dtype, buffers in by_type.items()}
+    # One call for all: a network has thousands of these small tensors.
+    for dtype, buffers in by_type.items():
+        torch._foreach_copy_(kept[dtype], buffers)
     try:
         yield
     finally:
         for dtype, buffers in by_type.items():
-            # One call for all: a network has thousands of these small tensors.
             torch._foreach_copy_(buffers, kept[dtype])
 
 
 def _assign(parameters: Sequence[nn.Parameter], found: Gradients) -> None:
     for parameter, gradient in zip(parameters, found, strict=True):
-        parameter.grad = gradient
+        parameter.grad = None if gradient is None else laid_out(gradient, parameter)
+
+
+def laid_out(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """A gradient with the strides of its parameter, as one call for all parameters demands.
+
+    Where they differ along axes of size one alone, as in the weights of 1x1 and of depthwise
+    convolutions, no number moves.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    axes = zip(gradient.shape, gradient.stride(), parameter.stride(), strict=True)
+    if all(size == 1 or own == other for size, own, other in axes):
+        return gradient.as_strided(parameter.shape, parameter.stride())
+    return torch.empty_like(parameter).copy_(gradient)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from torch import nn
 
 import compiler
 import dsl
+from compiler.kernels.compiled import Compiled
 from compiler.passes import ONCE, usual
 from dsl.settings import Settings, Value
 from runtime import rundir
 from runtime.bilevel import BilevelStep
+from runtime.captured import CapturedStep, capturable
 from runtime.device import choose_device
 from runtime.errors import UserError
 from runtime.guard import stopping, within_memory
@@ -25,6 +28,7 @@ from runtime.initialise import initialise
 from runtime.language_model import Penalties
 from runtime.late import Late
 from runtime.measure import Means
+from runtime.precision import in_precision
 from runtime.progress import Reporter, Silent
 from runtime.reopening import reopened
 from runtime.rundir import Checkpoint, RunFolder, disk_faults
@@ -59,6 +63,8 @@ def search(
     profile: str | None = None,
     passes: str | None = None,
     memory: str | None = None,
+    capture: bool = True,
+    compiled: bool = False,
     progress: Reporter | None = None,
     **overrides: Value,
 ) -> SearchResult:
@@ -76,6 +82,9 @@ def search(
         passes: the pipeline that the supernet is compiled with; None is the fastest that can be
             differentiated as often as is asked for.
         memory: what the values of a step may take, as in "3 GB"; see `compiler.build`.
+        capture: whether steps on CUDA are captured as a graph and replayed; see `CapturedStep`.
+        compiled: whether pointwise kernels go through `torch.compile`, which takes a while; it is
+            said how long.
         overrides: values for the search phase in place of its profile's: `epochs=2`, `C=8` …
 
     Raises:
@@ -99,13 +108,16 @@ def search(
     request = SearchRequest(
         program, profile, overrides, decided, passes, memory, order, hessian, seed
     )
+    shown = progress or Silent()
     with seeded(seed, target), within_memory():
-        run = _Run(request, found, target)
+        run = _Run(request, found, target, _step(target, capture, shown))
+        if compiled:
+            run.compile_kernels()
         with rundir.begun(program.name, out) as folder:
             name = folder.write_space(program)
             folder.write_settings(request.record(found, str(target), name))
             folder.write_checkpoint(Checkpoint(0, run.state.tensors()))
-        return run.finish(folder, 0, progress or Silent())
+        return run.finish(folder, 0, shown)
 
 
 def resume(
@@ -113,6 +125,7 @@ def resume(
     *,
     data: str | Data | None = None,
     device: str | None = None,
+    capture: bool = True,
     progress: Reporter | None = None,
 ) -> SearchResult:
     """Goes on with a search from its last finished epoch, as if it had never stopped.
@@ -123,40 +136,65 @@ def resume(
         folder: the run's folder; it holds the space and every setting.
         data: the same data set, where the run's own name for it no longer leads there.
         device: another device than the run began with; the numbers then differ in rounding.
+        capture: as for `search`.
 
     Raises:
         UserError: when the folder is no run's or is damaged, or the data set is another one; and
             as `search` does, like Interrupted.
     """
     run = reopened(folder, SearchRequest, data, device)
+    shown = progress or Silent()
     with seeded(run.request.seed, run.device), within_memory():
-        search = _Run(run.request, run.data, run.device)
+        search = _Run(run.request, run.data, run.device, _step(run.device, capture, shown))
         search.state.restore(run.checkpoint.tensors)
-        return search.finish(run.folder, run.checkpoint.epoch, progress or Silent())
+        return search.finish(run.folder, run.checkpoint.epoch, shown)
+
+
+def _step(device: torch.device, capture: bool, progress: Reporter) -> Callable[..., BilevelStep]:
+    """What makes the step of a search."""
+    if capture and device.type == "cuda":
+        return partial(CapturedStep, tell=progress.note)
+    return BilevelStep
 
 
 class _Run:
     """A network, its optimisers and its data, and the loop over them."""
 
-    def __init__(self, request: SearchRequest, data: Data, device: torch.device) -> None:
+    def __init__(
+        self,
+        request: SearchRequest,
+        data: Data,
+        device: torch.device,
+        step: Callable[..., BilevelStep],
+    ) -> None:
         self.request, self.device = request, device
+        self.kernels: Compiled | None = None
         self.settings = s = request.settings
         _check(s)
         self.task = make_task(data, s, request.seed, device)
         self.net = request.build()
         initialise(self.net.model, s.init_uniform)
         self.net.to(device)
+        if device.type == "cuda":
+            # Convolutions on CUDA are quicker with the channels last, and as exact.
+            self.net.to(memory_format=torch.channels_last)
         _check_norms(self.net, s)
         if not list(self.net.arch_parameters()):
             raise UserError("this space decides nothing, so there is nothing to search")
+        for_sgd, for_adam = capturable(device, s.lr)
         sgd = torch.optim.SGD(
-            self.net.weight_parameters(), lr=s.lr, momentum=s.momentum, weight_decay=s.decay
+            self.net.weight_parameters(), momentum=s.momentum, weight_decay=s.decay, **for_sgd
         )
         adam = torch.optim.Adam(
-            self.net.arch_parameters(), s.alpha_lr, s.alpha_betas, weight_decay=s.alpha_decay
+            self.net.arch_parameters(),
+            s.alpha_lr,
+            s.alpha_betas,
+            weight_decay=s.alpha_decay,
+            **for_adam,
         )
         self.state = State(self.net, sgd, adam, device)
-        self.step = BilevelStep(
+        penalised = s.slowness > 0 or s.activation > 0
+        self.step = step(
             self.net,
             sgd,
             adam,
@@ -164,9 +202,22 @@ class _Run:
             clip=s.clip,
             clip_virtual=s.clip_virtual,
             hessian=request.hessian,
-            loss=self.task.loss,
-            penalty=Penalties(self.net.model, s.slowness, s.activation).read,
+            loss=in_precision(self.task.loss, s.precision, device),
+            penalty=Penalties(self.net.model, s.slowness, s.activation).read if penalised else None,
         )
+
+    def compile_kernels(self) -> None:
+        """Has pointwise kernels compiled as they are first run.
+
+        Raises:
+            UserError: when the pipeline has no such kernels.
+        """
+        if self.net.optimised is None:
+            raise UserError(
+                f"there is nothing to compile in what `{self.request.passes}` makes: "
+                f"leave out --compile, or use --passes {usual()}"
+            )
+        self.kernels = self.net.optimised.engine.compiled = Compiled()
 
     def finish(self, folder: RunFolder, done: int, progress: Reporter) -> SearchResult:
         """The epochs that are left after `done`, then the final model."""
@@ -177,6 +228,8 @@ class _Run:
             for epoch in range(done + 1, epochs + 1):
                 history.append(self._epoch(epoch, folder, progress))
                 progress.epoch(history[-1])
+                if self.kernels is not None and epoch == done + 1:
+                    progress.note(f"compiling kernels took {self.kernels.seconds:.1f} s of that")
                 if told := slow_data(history[-1]):
                     progress.note(told)
             genotype = self.net.genotype()

@@ -111,6 +111,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 @click.option("--prune", is_flag=True, help="with --emit, leave out what nothing depends on")
 @click.option("--dump", metavar="STAGE", help="print tree, space, ir, ir:PASS or source")
 @click.option("--passes", help="which passes the supernet goes through: fast, simple or none")
+@click.option("--compile", is_flag=True, help="have small kernels compiled, which takes a while")
 @click.option("--memory", metavar="SIZE", help="what a step's values may take: '8 GB', or lean")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="a profile's value")
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version)
@@ -175,6 +176,8 @@ def _search(file: Path, asked: Asked) -> None:
             profile=asked.laid_over,
             passes=asked.passes,
             memory=asked.memory,
+            capture=True,
+            compiled=asked.compile,
             progress=Terminal(),
             **asked.overrides,
         )

@@ -89,6 +89,9 @@ class Unrolled:
         current = [weight.detach() for weight in used]
         moves = torch._foreach_add(list(used.values()), current, alpha=decay)
         torch._foreach_add_(moves, [self._momentum_buffer(w) for w in used], alpha=momentum)
+        if isinstance(lr, Tensor):  # as a number it would have to be read from its device
+            torch._foreach_mul_(moves, lr)
+            lr = 1.0
         stepped = dict(zip(used, torch._foreach_sub(current, moves, alpha=lr), strict=True))
         return [stepped.get(w, w.detach()).requires_grad_() for w in self.weights]
 
@@ -129,7 +132,7 @@ class Unrolled:
 
         # Both sides draw the same random numbers (dropout, noise): the difference of two draws
         # divided by ε would drown the derivative.
-        with torch.random.fork_rng([w.device for w in self.weights[:1] if w.is_cuda]):
+        with torch.random.fork_rng([w.device for w in self.weights[:1] if _is_random(w)]):
             plus = alpha_gradients(1)
         minus = alpha_gradients(-1)
         return [
@@ -154,15 +157,25 @@ def _clipped(found: Gradients, clip: float) -> tuple[Gradients, Tensor | float]:
     return [None if g is None else g.detach() * coefficient for g in found], coefficient
 
 
+def _is_random(weight: Tensor) -> bool:
+    """Whether its device has a state of random numbers to put back: not while a graph is captured,
+    and then nothing is drawn (see `runtime.captured`)."""
+    return weight.is_cuda and not torch.cuda.is_current_stream_capturing()
+
+
 def _norm(found: Gradients) -> Tensor:
     return get_total_norm([g.detach() for g in found if g is not None])
 
 
-def _minus(left: Tensor | None, right: Tensor | None, factor: float = 1) -> Tensor | None:
+def _minus(left: Tensor | None, right: Tensor | None, factor: float | Tensor = 1) -> Tensor | None:
     """left − factor · right, where None is zero."""
     if right is None:
         return left
-    return right * -factor if left is None else left.sub(right, alpha=factor)
+    if left is None:
+        return right * -factor
+    if isinstance(factor, Tensor):
+        return left - right * factor
+    return left.sub(right, alpha=factor)
 
 
 def _check_sgd(optimiser: torch.optim.Optimizer) -> None:

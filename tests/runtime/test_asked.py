@@ -14,14 +14,14 @@ PLAIN = Asked(
     hessian="finite_difference", epochs=None, seed=0, seeds=None, device=None, out=None,
     resume=None, genotype=None, derive=False, epoch=None, rule=None, alphas=None, evaluate=False,
     weights=None, export=None, count=False, draw=None, emit=None, prune=False, dump=None,
-    passes="none", memory=None, settings=(), given=(),
+    passes="none", memory=None, compile=False, settings=(), given=(),
 )  # fmt: skip
 VALUES = {
     "file": Path("cell.darts"), "check": True, "fmt": True, "diff": True, "format": "json",
     "demo": True, "profile": "final", "data": "digits", "order": 2, "hessian": "exact", "epochs": 3,
     "seed": 4, "seeds": "0,1", "device": "cpu", "out": Path("x"), "genotype": Path("g.yaml"),
     "epoch": 2, "rule": "alpha", "alphas": Path("a"), "weights": "best", "prune": True,
-    "passes": "simple", "memory": "lean", "settings": ("C=8",),
+    "passes": "simple", "memory": "lean", "compile": True, "settings": ("C=8",),
 }  # fmt: skip
 JOBS = {
     "": {}, "--check": {"check": True}, "--fmt": {"fmt": True}, "--explain": {"explain": "E0101"},

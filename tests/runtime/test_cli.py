@@ -162,7 +162,8 @@ def test_mistakes_are_one_line_and_write_nothing(
 
 VALUES = {
     "--data": "digits", "--order": "1", "--hessian": "exact", "--epochs": "3", "--seed": "0",
-    "--device": "cpu", "--out": "x", "--genotype": "g.yaml", "--passes": "none", "--memory": "lean", "--set": "C=8",
+    "--device": "cpu", "--out": "x", "--genotype": "g.yaml", "--passes": "none", "--memory": "lean",
+    "--compile": None, "--set": "C=8",
     "--profile": "demo", "--demo": None, "--diff": None, "--check": None, "--seeds": "0,1",
     "--epoch": "1", "--rule": "alpha", "--alphas": "a.safetensors", "--weights": "best",
     "--prune": None,
@@ -173,7 +174,8 @@ JOBS = {
     "--fmt": "--check --diff",
     "--explain E0101": "",
     "--lsp": "",
-    "--search": "--set --profile --demo --data --epochs --seed --device --out --order --passes --memory",
+    "--search": "--set --profile --demo --data --epochs --seed --device --out --order --passes "
+    "--memory --compile",
     "--train": "--set --profile --demo --data --epochs --seed --device --out --genotype --seeds",
     "--resume r": "--data --device",
     "--derive": "--set --profile --demo --alphas --epoch --rule --out",
