@@ -221,14 +221,16 @@ class SearchStep:
     def optimised(self) -> None:
         with running_statistics_kept(self.net):
             if self.of.order == 1:
-                with held(self.weights):
-                    loss = self.objective(self.valid).loss
-                gradients(loss, self.alphas)
+                self.gradients(self.alphas, self.weights, self.valid)
             else:
                 self.unrolled(self.train, self.valid)
-        with held(self.alphas):
-            loss = self.objective(self.train).loss
-        gradients(loss, self.weights)
+        self.gradients(self.weights, self.alphas, self.train)
+
+    def gradients(self, by: list[nn.Parameter], others: list[nn.Parameter], batch: Any) -> None:
+        """Nothing of a level is left when it is done, as with the halves of a `BilevelStep`."""
+        with held(others):
+            loss = self.objective(batch).loss
+        gradients(loss, by)
 
 
 def unrolled(

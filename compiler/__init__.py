@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from compiler.counting.extremes import cost_range
     from compiler.counting.table import CostTable
     from compiler.derive import Derivation
+    from compiler.estimating import Estimate, estimate
     from compiler.genotype import Genotype
     from compiler.pictures import draw
     from compiler.profile import data_overrides, settings, word_overrides
@@ -21,6 +22,7 @@ _HOMES = {
     "Cost": "compiler.counting.costs",
     "CostTable": "compiler.counting.table",
     "Derivation": "compiler.derive",
+    "Estimate": "compiler.estimating",
     "Genotype": "compiler.genotype",
     "Supernet": "compiler.supernet",
     "build": "compiler.building",
@@ -30,6 +32,7 @@ _HOMES = {
     "data_overrides": "compiler.profile",
     "draw": "compiler.pictures",
     "emit": "compiler.compile",
+    "estimate": "compiler.estimating",
     "settings": "compiler.profile",
     "word_overrides": "compiler.profile",
 }
@@ -38,6 +41,7 @@ __all__ = [
     "Cost",
     "CostTable",
     "Derivation",
+    "Estimate",
     "Genotype",
     "Supernet",
     "build",
@@ -47,6 +51,7 @@ __all__ = [
     "data_overrides",
     "draw",
     "emit",
+    "estimate",
     "settings",
     "word_overrides",
 ]

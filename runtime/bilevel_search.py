@@ -15,6 +15,7 @@ from torch import nn
 
 import compiler
 import dsl
+from compiler.estimating import shortage
 from compiler.kernels.compiled import Compiled
 from compiler.passes import ONCE, usual
 from dsl.settings import Settings, Value
@@ -35,7 +36,7 @@ from runtime.rundir import Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
 from runtime.search_request import SearchRequest
 from runtime.state import State, seeded
-from runtime.task import Data, fitted, loaded, make_task, require_meaning
+from runtime.task import Data, data_sizes, fitted, loaded, make_task, require_meaning
 from runtime.unrolled import Hessian
 from runtime.waiting import data_seconds, slow_data
 
@@ -111,6 +112,7 @@ def search(
     shown = progress or Silent()
     with seeded(seed, target), within_memory():
         run = _Run(request, found, target, _step(target, capture, shown))
+        run.require_room()
         if compiled:
             run.compile_kernels()
         with rundir.begun(program.name, out) as folder:
@@ -169,6 +171,7 @@ class _Run:
     ) -> None:
         self.request, self.device = request, device
         self.kernels: Compiled | None = None
+        self.sizes = data_sizes(data)
         self.settings = s = request.settings
         _check(s)
         self.task = make_task(data, s, request.seed, device)
@@ -205,6 +208,25 @@ class _Run:
             loss=in_precision(self.task.loss, s.precision, device),
             penalty=Penalties(self.net.model, s.slowness, s.activation).read if penalised else None,
         )
+
+    def require_room(self) -> None:
+        """Raises:
+        UserError: when the search will not fit into memory, with what would.
+        """
+        request = self.request
+        line = shortage(
+            request.space,
+            request.profile,
+            request.passes,
+            request.order,
+            self.device,
+            memory=request.memory,
+            data=self.sizes,
+            net=self.net,
+            **{**request.overrides, **request.fitted},
+        )
+        if line is not None:
+            raise UserError(line)
 
     def compile_kernels(self) -> None:
         """Has pointwise kernels compiled as they are first run.

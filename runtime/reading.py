@@ -1,6 +1,6 @@
 """What the command does with a file short of building it: checks, describes, formats and shows it.
 
-Nothing here needs torch.
+Only foreseeing what a search takes needs torch.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsl.diagnostics import DartsError, Diagnostic, did_you_mean
 from runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from dsl.space import Space
 
 DUMPS = ("tree", "space", "ir", "source")
 
@@ -73,6 +76,18 @@ def describe(
         lines += [] if only_check else [f"  {line}" for line in description.lines()]
     telling.tell(warnings)
     telling.say("\n".join(lines))
+    if space.network is not None and not only_check and not telling.as_json:
+        foresee(space, profile, overrides)
+
+
+def foresee(space: Space, profile: str | None, overrides: dict[str, Any]) -> None:
+    """Says what a step of a search and the whole of it take on this machine, where there is
+    something to search. This takes seconds, and torch."""
+    sys.stdout.flush()
+    from compiler import estimate
+
+    for line in estimate(space, profile, **overrides).lines():
+        print(f"  {line}")
 
 
 def warn(file: Path, telling: Telling) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import compiler
+from compiler.estimating import DataSizes
 from dsl.settings import Settings, meaningless
 from dsl.space import Space
 from runtime.bilevel import BilevelStep, StepLosses
@@ -65,6 +66,15 @@ def loaded(data: str | Data | None, settings: Settings) -> Data:
     elif isinstance(found, Images) and settings.resized_crop:
         raise UserError("`resized_crop` takes crops from files: give `images:DIR`, or set it to 0")
     return found
+
+
+def data_sizes(data: Data) -> DataSizes:
+    """How large a data set is, as an estimate takes it."""
+    if isinstance(data, Text):
+        return DataSizes(len(data.train), len(data.valid), words=len(data.words))
+    train, test = len(data.train_labels), len(data.test_labels)
+    kept = isinstance(data, Images)
+    return DataSizes(train, test, data.shape, len(data.classes), in_memory=kept)
 
 
 def require_meaning(settings: Settings, data: Data) -> None:

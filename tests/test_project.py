@@ -41,8 +41,8 @@ def test_every_import_is_a_dependency() -> None:
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["lsp"],
     ]
-    # Pygments itself loads the lexer, as one of its plugins.
-    assert found - {"pygments"} == {name(r) for r in needed}
+    # Pygments itself loads the lexer, as one of its plugins; Triton comes with torch where it runs.
+    assert found - {"pygments", "triton"} == {name(r) for r in needed}
 
 
 def test_data_files_are_packaged() -> None:

@@ -55,7 +55,8 @@ class Engine:
             held = (self.weights[path] for path in weights)
             taken = sum(holder[name].numel() * holder[name].element_size() for holder, name in held)
             budget = replace(budget, bytes=max(budget.bytes - taken, 1))
-        key = inputs, weights, budget, None if budget.bytes is None else sizes
+        is_fixed = budget.bytes is None and budget.share is None
+        key = inputs, weights, budget, None if is_fixed else sizes
         if key not in self.plans:
 
             def planned(policy: Policy) -> Plan:

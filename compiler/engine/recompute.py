@@ -24,8 +24,10 @@ from compiler.engine.plan import Plan
 from compiler.ir import Region
 from dsl.diagnostics import fault
 
-USUAL, LEAN, DEAREST = 1, 2, 4
-"""The prices that are paid by default, in the lean mode, and at most."""
+USUAL, DEAREST = 1, 4
+"""The prices that are paid by default and at most."""
+LEAN = 0.66
+"""The part of what a pass usually takes that the lean mode keeps to."""
 
 Planned = Callable[[Callable[[Operation], bool]], Plan]
 """A plan in which some values are computed again."""
@@ -33,9 +35,13 @@ Planned = Callable[[Callable[[Operation], bool]], Plan]
 
 @dataclass(frozen=True)
 class Budget:
-    """How much memory the tensors of a pass may take, in bytes, or the price that is paid."""
+    """How much memory the tensors of a pass may take: in bytes, or as a share of what is usual.
+
+    Where neither is said, it is what is left when values up to a price are computed again.
+    """
 
     bytes: int | None = None
+    share: float | None = None
     price: int = USUAL
 
 
@@ -51,7 +57,7 @@ def budget_of(memory: str | int | None) -> Budget:
     if memory is None:
         return Budget()
     if memory == "lean":
-        return Budget(price=LEAN)
+        return Budget(share=LEAN)
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]b|)", str(memory).strip().lower())
     size = float(found[1]) * UNITS[found[2]] if found else 0
     if size < 1:
@@ -71,8 +77,12 @@ def within(
 
     Where no plan stays within, it is the one that comes closest.
     """
-    if budget.bytes is None:
-        return planned(lambda operation: is_paid(operation, budget.price))
+    usual = planned(lambda operation: is_paid(operation, budget.price))
+    most = budget.bytes
+    if budget.share is not None:
+        most = int(budget.share * peak(usual, region, sizes))
+    if most is None:
+        return usual
 
     def made(chosen: set[Operation]) -> tuple[int, Plan]:
         plan = planned(lambda operation: operation in chosen)
@@ -84,8 +94,8 @@ def within(
         more = [operation for operation in _all(operations) if operation.price == price]
         more.sort(key=lambda operation: -sizes.of(operation.node))
         needed, plan = made({*known, *more})
-        if needed <= budget.bytes:
-            return _least(known, more, budget.bytes, made)
+        if needed <= most:
+            return _least(known, more, most, made)
         best = min(best, (needed, plan), key=lambda pair: pair[0])
         known.update(more)
     return best[1]

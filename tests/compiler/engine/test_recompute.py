@@ -92,7 +92,7 @@ def test_what_is_drawn_is_not_drawn_again(pair: Any) -> None:
 
 def test_budgets_are_told_as_amounts_or_as_lean() -> None:
     assert budget_of(None) == Budget()
-    assert budget_of("lean") == Budget(price=LEAN)
+    assert budget_of("lean") == Budget(share=LEAN)
     amounts: dict[Any, int] = {
         "3 GB": 3 * 2**30, "800mb": 800 * 2**20, "1.5 KB": 1536, 4096: 4096, "4096": 4096,
         " 2 tb ": 2 * 2**40,
