@@ -59,10 +59,12 @@ def test_commands_are_documented() -> None:
     assert set(re.findall(r"benchmarks/(\w+\.py)", page)) == scripts
 
 
+@pytest.mark.slow
 def test_step_in_second_order(run: Run) -> None:
     check_step(run(step.main, *WORDS))
 
 
+@pytest.mark.slow
 def test_step_as_a_command() -> None:
     """From any folder."""
     done = subprocess.run(

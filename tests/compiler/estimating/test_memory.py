@@ -86,6 +86,7 @@ def test_what_is_left_for_tensors_is_what_fits() -> None:
     assert model.of(model.left(most)).search <= most < model.of(model.left(most) + MB).search
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
 @pytest.mark.parametrize(
     ("name", "data", "values"),

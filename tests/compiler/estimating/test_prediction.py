@@ -101,6 +101,7 @@ def test_nothing_to_decide() -> None:
     assert not found.lines()
 
 
+@pytest.mark.slow
 def test_shortage_says_what_fits(little) -> None:
     """Every way that is named does fit, by the same estimate, and one a little larger does not."""
     asked = {"C": 8, "N": 3, "data": "digits", "batch": 256}
