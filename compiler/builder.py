@@ -242,33 +242,38 @@ class Builder:
         decision: str,
         name: str,
         span: Span | None,
+        how: str = "sum",
     ) -> int:
         env = region.bind(arguments, [self.shape(o) for o in operands])
-        outputs = dict.fromkeys(option.body.output.shape for option in region.options)
+        outputs = [option.body.output.shape for option in region.options]
         shapes = [tuple(substitute(size, env) for size in output) for output in outputs]
         return self.region.add(
             Choice(
                 operands=operands,
-                shape=min(shapes, key=complexity),
+                shape=joined_shape(how, shapes),
                 region=region,
                 arguments=arguments,
                 decision=decision,
+                how=how,
                 name=name,
                 span=span,
             )
         )
 
-    def join(self, how: str, operands: tuple[int, ...], span: Span | None = None) -> int:
+    def join(
+        self,
+        how: str,
+        operands: tuple[int, ...],
+        span: Span | None = None,
+        loose: tuple[int, ...] = (),
+    ) -> int:
         """`sum`, `mean` or `concat`; of a single value, that value."""
-        if len(operands) == 1:
+        if len(operands) == 1 and not loose:
             return operands[0]
-        shapes = [self.shape(o) for o in operands]
-        shape = min(shapes, key=complexity)
-        if how == "concat":
-            axis = channel_axis(len(shape))
-            width = reduce(add, (s[axis] for s in shapes))
-            shape = (*shape[:axis], width, *shape[axis + 1 :])
-        return self.region.add(Join(operands=operands, shape=shape, how=how, name=how, span=span))
+        shape = joined_shape(how, [self.shape(o) for o in operands])
+        return self.region.add(
+            Join(operands=operands, shape=shape, how=how, name=how, loose=loose, span=span)
+        )
 
     def copy(
         self,
@@ -282,6 +287,8 @@ class Builder:
         made = self.remade(node, env, operands, name or node.name, span or node.span)
         if node.shared and made not in operands:
             self.region.replace(made, shared=node.shared, name=node.name)
+        if node.under and made not in operands:
+            self.region.replace(made, under=node.under)
         return made
 
     def remade(
@@ -321,11 +328,24 @@ class Builder:
                 return self.select(condition, then, otherwise, operands[0], name, span)
             case Choice():
                 arguments = substituted(node.arguments, env)
-                return self.choice(node.region, arguments, operands, node.decision, name, span)
+                region = node.region
+                if region.is_branch:
+                    region = self.options_within(region, env, [self.shape(o) for o in operands])
+                decision, how = node.decision, node.how
+                return self.choice(region, arguments, operands, decision, name, span, how)
             case Join():
-                return self.join(node.how, operands, span)
+                return self.join(node.how, operands, span, node.loose)
         shape = tuple(substitute(size, env) for size in node.shape)
         return self.region.add(replace(node, operands=operands, shape=shape, name=name))
+
+    def options_within(self, region: Region, env: Mapping[str, Expr], shapes: list[Dims]) -> Region:
+        """The options of a choice as they stand at values of other shapes."""
+        made = Region(region.name, region.kind, span=region.span)
+        made.options = tuple(replace(o, body=within(o.body, env, shapes)) for o in region.options)
+        names = [node.name for _, node in region.inputs]
+        inputs = [Builder(made).input(n, shape) for n, shape in zip(names, shapes, strict=True)]
+        made.outputs = tuple(inputs[:1])
+        return made
 
     def finish(self, outputs: tuple[int, ...]) -> Region:
         """Closes the region: names of modules that several bear are numbered."""
@@ -366,6 +386,16 @@ def within(region: Region, env: Mapping[str, Expr], shapes: list[Dims]) -> Regio
         else:
             place[number] = builder.copy(node, env, operands)
     return builder.finish(tuple(place[o] for o in region.outputs))
+
+
+def joined_shape(how: str, shapes: list[Dims]) -> Dims:
+    """The shape of values joined; of equal ones, the one with the least to read."""
+    shape = min(shapes, key=complexity)
+    if how != "concat":
+        return shape
+    axis = channel_axis(len(shape))
+    width = reduce(add, (s[axis] for s in shapes))
+    return (*shape[:axis], width, *shape[axis + 1 :])
 
 
 def complexity(shape: Dims) -> int:

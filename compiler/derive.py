@@ -20,12 +20,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler.fitting import output_of
 from compiler.genotype import CellGenotype, Genotype
-from compiler.ir import Decision, Region
-from compiler.program import kept
+from compiler.ir import Decision, Region, together, winners
+from compiler.program import is_made, kept
 
 Row = Sequence[float]
 Alphas = Mapping[str, Sequence[Row]]
@@ -52,8 +52,14 @@ class EdgeAudit:
     kept: bool
 
     @property
+    def options(self) -> tuple[str, ...]:
+        """What is selected: one option, or several where the file chooses several."""
+        return winners(self.option)
+
+    @property
     def strength(self) -> float:
-        return self.scores[self.option]
+        """The score of what is selected; of several, the weakest."""
+        return min((self.scores[label] for label in self.options), default=0.0)
 
     @property
     def second_strength(self) -> float | None:
@@ -153,7 +159,13 @@ def rule_of(kind: Region) -> str:
 
 
 def strengths(decision: Decision, alphas: Row, rule: str) -> dict[str, float]:
-    """The strength of every option that may be selected, by label; by `edge`, its weight."""
+    """The strength of every option that may be selected, by label; by `edge`, its weight.
+
+    Weights that do not compete are sigmoids of the alphas.
+    """
+    if decision.above is not None and rule != "alpha":
+        pairs = zip(decision.options, alphas, strict=True)
+        return {label: _sigmoid(alpha) for (label, sink), alpha in pairs if not sink}
     if rule == "alpha":
         pairs = zip(decision.options, alphas, strict=True)
         return {label: alpha for (label, sink), alpha in pairs if not sink}
@@ -168,6 +180,10 @@ def edge_weight(decision: Decision, alphas: Row) -> float:
     return math.fsum(masses[label] for label in decision.selectable) / math.fsum(masses.values())
 
 
+def _sigmoid(alpha: float) -> float:
+    return 1 / (1 + math.exp(-alpha)) if alpha >= 0 else math.exp(alpha) / (1 + math.exp(alpha))
+
+
 def _masses(decision: Decision, alphas: Row, counts_sinks: bool) -> dict[str, float]:
     """exp(alpha) of the options that count, by label, scaled so that the largest is 1."""
     pairs = zip(decision.options, alphas, strict=True)
@@ -178,14 +194,68 @@ def _masses(decision: Decision, alphas: Row, counts_sinks: bool) -> dict[str, fl
 
 def _audited(kind: Region, alphas: Sequence[Row], rule: str) -> KindAudit:
     scored = [_scored(d, row, rule) for d, row in zip(kind.decisions, alphas, strict=True)]
-    nodes = []
-    for node, count in kept(kind).items():
-        own = [e for e in scored if e.decision.place == node]
-        order = sorted(range(len(own)), key=lambda number: -own[number].rank)
-        winners = order[:count]
-        edges = tuple(replace(edge, kept=number in winners) for number, edge in enumerate(own))
-        nodes.append(NodeAudit(node, edges))
+    outer = [edge for edge in scored if not edge.decision.within]
+    selected = _selected(kind, outer)
+    chosen = dict(selected)
+    nodes: list[NodeAudit] = []
+    for node in kept(kind):
+        edges = (
+            replace(edge, option=selected.get(edge.decision.path, edge.option), kept=is_kept)
+            for edge in outer
+            if edge.decision.place == node
+            for is_kept in [edge.decision.path in selected]
+        )
+        nodes.append(NodeAudit(node, tuple(edges)))
+    for edge in scored:  # what hangs on a decision comes after it
+        if edge.decision.within and is_made(edge.decision, chosen):
+            chosen[edge.decision.path] = edge.option
+            nodes.append(NodeAudit(edge.decision.path, (replace(edge, kept=True),)))
     return KindAudit(kind.name, rule, None if kind.keep is None else kind.keep.count, tuple(nodes))
+
+
+def _selected(kind: Region, edges: Sequence[EdgeAudit]) -> dict[str, str]:
+    """The options of the edges that are kept, by path, in the order of the program.
+
+    Every node keeps its strongest edge, whatever else the file says.
+    """
+    keep = kind.keep
+    if keep is None:
+        return {edge.decision.path: edge.option for edge in edges}
+    ranked = [ranked for edge in edges for ranked in _ranked(edge, keep.unit)]
+    order = sorted(range(len(ranked)), key=lambda number: -ranked[number].rank)
+    first: dict[str, int] = {}
+    for number in order:
+        first.setdefault(ranked[number].place, number)
+    strong = [n for n in order if keep.above is None or ranked[n].rank > keep.above]
+    taken = set(first.values())
+    for number in strong:
+        place = ranked[number].place
+        among = len(taken) if keep.in_all else _count(taken, ranked, place)
+        if number not in taken and (keep.count is None or among < keep.count):
+            taken.add(number)
+    found: dict[str, list[str]] = {}
+    for number in sorted(taken):
+        found.setdefault(ranked[number].path, []).append(ranked[number].option)
+    return {path: together(options) for path, options in found.items()}
+
+
+class _Ranked(NamedTuple):
+    place: str
+    path: str
+    option: str
+    rank: float
+
+
+def _ranked(edge: EdgeAudit, unit: str) -> list[_Ranked]:
+    """What `keep` ranks of an edge: itself, or every option that may be selected."""
+    place, path = edge.decision.place, edge.decision.path
+    if unit == "edges":
+        return [_Ranked(place, path, edge.option, edge.rank)]
+    return [_Ranked(place, path, label, score) for label, score in edge.scores.items()]
+
+
+def _count(taken: set[int], ranked: Sequence[_Ranked], place: str) -> int:
+    return sum(ranked[number].place == place for number in taken)
 
 
 def _scored(decision: Decision, row: Row, rule: str) -> EdgeAudit:
@@ -198,9 +268,17 @@ def _scored(decision: Decision, row: Row, rule: str) -> EdgeAudit:
         raise ValueError(f"the alphas of `{decision.path}` are not finite")
     scores = strengths(decision, row, rule)
     alphas = strengths(decision, row, "alpha")
-    option, *rest = sorted(alphas, key=lambda label: -alphas[label])
-    rank = edge_weight(decision, row) if rule == "edge" else scores[option]
-    return EdgeAudit(decision, scores, option, rest[0] if rest else None, rank, kept=False)
+    ranked = sorted(alphas, key=lambda label: -alphas[label])
+    number = decision.most
+    if decision.above is not None:
+        weights = strengths(decision, row, "weight")
+        strong = sum(weights[label] > decision.above for label in ranked)
+        number = min(max(strong, decision.least), decision.most)
+    selected = ranked[:number]
+    option = together(label for label in decision.selectable if label in selected)
+    second = ranked[number] if number < len(ranked) else None
+    rank = edge_weight(decision, row) if rule == "edge" else scores[ranked[0]]
+    return EdgeAudit(decision, scores, option, second, rank, kept=False)
 
 
 def _node_account(node: NodeAudit, rule: str) -> dict[str, Any]:

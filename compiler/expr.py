@@ -93,6 +93,19 @@ class Symbol(Expr):
     name: str
 
 
+@dataclass(frozen=True)
+class Open(Expr):
+    """A number that is still to be chosen: until then as large as the largest of its values."""
+
+    decision: str
+    values: tuple[Plain, ...]
+
+    @property
+    def key(self) -> str:
+        """Under which `substitute` finds what was chosen; no symbol is called so."""
+        return f"choose {self.decision}"
+
+
 class TooLong(OverflowError):
     """An expression has more in it than any number of a network needs."""
 
@@ -210,6 +223,8 @@ def binary(op: str, left: Expr, right: Expr, span: Span | None = None) -> Expr:
     node = Binary(op, left, right, span)
     if isinstance(left, Const) and isinstance(right, Const):
         return Const(_apply(node, left.value, right.value))
+    if left == right and op in ("==", "!=", "<=", ">="):
+        return Const(op != "!=")
     if op in ("*", "/", "//", "ceil/", "^") and right == Const(1):
         return left
     if op == "*" and left == Const(1):
@@ -355,6 +370,8 @@ def evaluate(expr: Expr, env: Mapping[str, Plain], inexact: set[Expr] | None = N
             return value
         case Symbol(name):
             return env[name]
+        case Open(values=values):
+            return max(values)  # type: ignore[type-var]
         case Unary(_, operand):
             return not truth(evaluate(operand, env, inexact))
         case IfElse(condition, then, otherwise):
@@ -374,6 +391,8 @@ def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
     match expr:
         case Symbol(name):
             return values.get(name, expr)
+        case Open():
+            return values.get(expr.key, expr)
         case Unary(_, operand):
             return negation(substitute(operand, values))
         case IfElse(condition, then, otherwise):
@@ -400,6 +419,23 @@ def symbols(expr: Expr) -> tuple[str, ...]:
             parts = symbols(condition) + symbols(then) + symbols(otherwise)
         case Binary(_, left, right):
             parts = symbols(left) + symbols(right)
+        case _:
+            return ()
+    return tuple(dict.fromkeys(parts))
+
+
+@cache
+def opens(expr: Expr) -> tuple[Open, ...]:
+    """The numbers in an expression that are still to be chosen, in order of appearance."""
+    match expr:
+        case Open():
+            return (expr,)
+        case Unary(_, operand):
+            return opens(operand)
+        case IfElse(condition, then, otherwise):
+            parts = opens(condition) + opens(then) + opens(otherwise)
+        case Binary(_, left, right):
+            parts = opens(left) + opens(right)
         case _:
             return ()
     return tuple(dict.fromkeys(parts))
@@ -438,6 +474,8 @@ def show(
             return repr(value)
         case Symbol(name):
             return rename(name)
+        case Open(values=values):
+            return repr(max(values))  # type: ignore[type-var]
         case Unary(_, operand):
             text, own = f"not {part(operand, 4)}", 4
         case IfElse(condition, then, otherwise):

@@ -11,8 +11,8 @@ from itertools import islice
 
 from compiler.arch_string import UNNAMED
 from compiler.genotype import CellGenotype, Genotype, number_of
-from compiler.ir import Decision, Join, Region
-from compiler.program import kept
+from compiler.ir import Decision, Join, Region, together, winners
+from compiler.program import is_fixed, is_made, kept
 from dsl.diagnostics import did_you_mean, fault
 
 
@@ -51,7 +51,7 @@ def _resolved(genotype: Genotype, known: dict[str, Region]) -> dict[str, dict[st
             raise _MisfitError(f"the genotype says nothing about cell `{name}`")
         cell = cells[name]
         _check_sources(cell, kind)
-        chosen[name] = _named(cell, kind)
+        chosen[name] = _in_order(_named(cell, kind), kind)
         _check(chosen[name], kind)
         _check_output(cell, kind)
     return chosen
@@ -90,11 +90,13 @@ def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
         (n, option) for path, option in cell.decisions if (n := number_of(path)) is not None
     ]
     wanted = sum(kept(kind).values())
+    if numbered and not is_fixed(kind):
+        raise _MisfitError(f"`{kind.name}` keeps no fixed number of edges per node", "YAML")
     if numbered and len(cell.decisions) != wanted:
         raise _MisfitError(
             f"`{kind.name}` keeps {wanted} edges, the genotype names {len(cell.decisions)}"
         )
-    nodes = {d.path: d.place for d in kind.decisions}
+    nodes = {d.path: d.place for d in kind.decisions if not d.within}
     taken = Counter(nodes.get(path) for path in named)
     rest = iter(numbered)
     for node, count in kept(kind).items():
@@ -165,21 +167,77 @@ def _check(chosen: dict[str, str], kind: Region) -> None:
         if path not in decisions:
             raise _MisfitError(f"`{kind.name}` decides no `{path}`", did_you_mean(path, decisions))
         _check_option(option, decisions[path], kind)
-    found = Counter(decisions[path].place for path in chosen)
-    for node, count in kept(kind).items():
-        if found[node] != count:
-            raise _MisfitError(
-                f"`{node}` of `{kind.name}` keeps {count}, the genotype names {found[node]}"
-            )
+    _check_kept(chosen, kind)
+    for decision in kind.decisions:
+        if decision.within and is_made(decision, chosen) != (decision.path in chosen):
+            (outer, labels) = decision.within[-1]
+            place = f"`{decision.path}` of `{kind.name}`"
+            named = " or ".join(f"`{label}`" for label in sorted(labels))
+            if decision.path in chosen:
+                raise _MisfitError(f"{place} is decided only where `{outer}` is {named}")
+            raise _MisfitError(f"{place} is not decided, and `{outer}` is {named}")
+
+
+def _check_kept(chosen: dict[str, str], kind: Region) -> None:
+    """Every node has as many edges as `keep` says, or candidates where these are kept."""
+    outer = {d.path: d for d in kind.decisions if not d.within}
+    by_candidate = kind.keep is not None and kind.keep.unit == "candidates"
+    found: Counter[str] = Counter()
+    for path, option in chosen.items():
+        if path in outer:
+            found[outer[path].place] += len(winners(option)) if by_candidate else 1
+    if kind.keep is None or is_fixed(kind):
+        for node, count in kept(kind).items():
+            if found[node] != count:
+                message = f"`{node}` of `{kind.name}` keeps {count}"
+                raise _MisfitError(f"{message}, the genotype names {found[node]}")
+        return
+    keep = kind.keep
+    for node in kept(kind):
+        least, most = 1, keep.count
+        if keep.above is None and not keep.in_all and by_candidate:
+            own = [len(d.selectable) for d in outer.values() if d.place == node]
+            least = min(keep.count or 1, sum(own))
+        if found[node] < least or (most is not None and found[node] > most):
+            limits = f"at least {least}" if most is None else f"{least} to {most}"
+            message = f"`{node}` of `{kind.name}` keeps {limits} {keep.unit}"
+            raise _MisfitError(f"{message}, the genotype names {found[node]}")
+    if keep.in_all and keep.count is not None:
+        total = sum(found.values())
+        if total > keep.count or (keep.above is None and total < keep.count):
+            message = f"`{kind.name}` keeps {keep.count} {keep.unit} in all"
+            raise _MisfitError(f"{message}, the genotype names {total}")
+
+
+def _in_order(chosen: dict[str, str], kind: Region) -> dict[str, str]:
+    """Options that are chosen together stand in the order of the file."""
+    places = {
+        d.path: {label: number for number, (label, _) in enumerate(d.options)}
+        for d in kind.decisions
+    }
+    return {
+        path: together(sorted(winners(option), key=lambda o: places.get(path, {}).get(o, 0)))
+        for path, option in chosen.items()
+    }
 
 
 def _check_option(option: str, decision: Decision, kind: Region) -> None:
     one_of = "one of " + ", ".join(f"`{label}`" for label in decision.selectable)
     place = f"`{decision.path}` of `{kind.name}`"
-    if not option:
+    given = winners(option)
+    if not given and decision.least:
         raise _MisfitError(f"{place} has no option", one_of)
-    if option not in [label for label, _ in decision.options]:
-        help = did_you_mean(option, decision.selectable) or one_of
-        raise _MisfitError(f"{place} has no option `{option}`", help)
-    if option not in decision.selectable:
-        raise _MisfitError(f"`{option}` is a sink of {place}, so it cannot be selected", one_of)
+    for label in given:
+        if label not in [own for own, _ in decision.options]:
+            help = did_you_mean(label, decision.selectable) or one_of
+            raise _MisfitError(f"{place} has no option `{label}`", help)
+        if label not in decision.selectable:
+            raise _MisfitError(f"`{label}` is a sink of {place}, so it cannot be selected", one_of)
+    if len(set(given)) < len(given):
+        raise _MisfitError(f"{place} has an option twice", one_of)
+    least, most = decision.least, decision.most
+    if kind.keep is not None and kind.keep.unit == "candidates" and not decision.within:
+        most = len(decision.selectable)
+    if not least <= len(given) <= most:
+        many = str(least) if least == most else f"{least} to {most}"
+        raise _MisfitError(f"{place} has {many} of its options, the genotype names {len(given)}")

@@ -393,12 +393,15 @@ class _Walker(Whereabouts):
     def choice(self, node: Choice, env: dict[str, Plain], operands: list[Any]) -> tuple[Any, int]:
         inner = self.bound(node.region, node.arguments, env, operands, node)
         first: tuple[Option, Sizes] | None = None
-        weights = 0
+        weights, found = 0, []
         for option in node.region.options:
             instance = self.entered(option.body, inner, operands, node.span)
             weights += instance.weights
             if instance.output is None:
                 return None, weights
+            found.append(instance.output)
+            if node.how == "concat":
+                continue
             if first is None:
                 first = option, instance.output
             elif instance.output != first[1]:
@@ -412,6 +415,8 @@ class _Walker(Whereabouts):
                     "options of one choice give the same shape",
                     given,
                 )
+        if node.how == "concat":
+            return joins.joined("concat", found, [o.label for o in node.region.options]), weights
         assert first is not None
         return first[1], weights
 

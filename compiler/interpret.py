@@ -93,6 +93,8 @@ class Run:
         self.after: list[Tensor] = []
         self.masks: dict[Any, Tensor] = {}
         self.owner = ""
+        self.kind: Region | None = None
+        """The declared region being run, whose decisions its branches obey."""
         self.inner: dict[tuple[int, int], str] = {}
         self.shared: dict[str, str] = {}
 
@@ -100,9 +102,9 @@ class Run:
         self, region: Region, env: dict[str, Any], inputs: list[Tensor], at: str
     ) -> list[Tensor]:
         """What a region gives back, several values where it has states."""
-        around = self.owner, self.inner, self.shared
+        around = self.owner, self.kind, self.inner, self.shared
         if not region.is_branch:
-            self.owner = at
+            self.owner, self.kind = at, region
             self.inner = inner_attributes(region)
             self.shared = shared_attributes(region)
         names = attributes(region)
@@ -133,7 +135,7 @@ class Run:
                     values[number] = stacks[node.operands[0]][evaluate(node.index, env)]
                     self.learn(node, values[number], env)
                 case Choice():
-                    values[number] = self.choice(region, node, env, operands, place)
+                    values[number] = self.choice(node, env, operands, place)
                 case Scan():
                     values[number] = self.scan(node, env, operands, place)
                 case Layer(layer="dropout") if is_mask(node):
@@ -141,7 +143,7 @@ class Run:
                     values[number] = self.masked(key, node, env, operands[0])
                 case _:
                     values[number] = self.node(node, env, operands, place)
-        self.owner, self.inner, self.shared = around
+        self.owner, self.kind, self.inner, self.shared = around
         return [values[output] for output in region.outputs]
 
     def scan(self, node: Scan, env: dict[str, Any], operands: list[Tensor], at: str) -> Tensor:
@@ -220,15 +222,11 @@ class Run:
         return OPERATORS[node.operator](*values)
 
     def choice(
-        self,
-        region: Region,
-        node: Choice,
-        env: dict[str, Any],
-        operands: list[Tensor],
-        at: str,
+        self, node: Choice, env: dict[str, Any], operands: list[Tensor], at: str
     ) -> Tensor:
-        paths = [d.path for d in region.decisions]
-        weights = self.weights[region.name][paths.index(node.decision)]
+        assert self.kind is not None
+        paths = [d.path for d in self.kind.decisions]
+        weights = self.weights[self.kind.name][paths.index(node.decision)]
         inner = self.bound(node, env, operands)
         joint = len(operands) > 1 and not is_in_place(node.region)
         run = self.step if joint else self.value
@@ -236,6 +234,8 @@ class Run:
             weight * run(option.body, dict(inner), operands, f"{at}.{key(option.label)}")
             for weight, option in zip(weights, node.region.options, strict=True)
         ]
+        if node.how == "concat":
+            return torch.cat(terms, dim=1 if len(node.shape) == 3 else -1)
         return reduce(torch.add, terms)
 
     def repeat(

@@ -12,7 +12,7 @@ module) stands inside another and reads the symbols of that one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 Dims = tuple[Expr, ...]
 Arguments = tuple[tuple[str, Expr], ...]
+Condition = tuple[tuple[str, frozenset[str]], ...]
+"""Decisions, by their paths, each with the options of which one must be chosen."""
+
+BETWEEN = " + "
+"""Between the labels of options that are chosen together."""
 
 DIMENSIONS = {1: ("d",), 2: ("t", "d"), 3: ("c", "h", "w")}
 """What the sizes of a value are called, by how many it has.
@@ -45,7 +50,7 @@ class Node:
 
     `name` is the attribute its module gets; `bound` the name that the file gives the value.
     Nodes of a region (and of the branches in it) that bear one name in `shared` are one module, or
-    one mask.
+    one mask. What stands `under` a condition goes where decisions do not come out so.
     """
 
     operands: tuple[int, ...] = ()
@@ -54,6 +59,7 @@ class Node:
     name: str = ""
     bound: str | None = None
     shared: str = ""
+    under: Condition = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +109,16 @@ class Scan(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Node):
-    """An open decision between the options of a set region, as a mixture of all of them."""
+    """An open decision between the options of a set region.
+
+    As a mixture it is the weighted sum of all of them, or side by side where `how` is "concat".
+    Several choices may obey one decision.
+    """
 
     region: Region
     arguments: Arguments = ()
     decision: str
+    how: str = "sum"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +132,11 @@ class Select(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Join(Node):
-    """`sum`, `mean` or `concat` of values."""
+    """`sum`, `mean` or `concat` of values; those at `loose` places only if nothing else reads them
+    once everything is decided."""
 
     how: str
+    loose: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +206,16 @@ class Option:
     idle: bool = False
 
 
+def winners(option: str) -> tuple[str, ...]:
+    """The labels that a genotype has for one decision: `x + n[0]` where several are chosen."""
+    return tuple(filter(None, option.split(BETWEEN)))
+
+
+def together(labels: Iterable[str]) -> str:
+    """The labels of options that are chosen together, as a genotype has them."""
+    return BETWEEN.join(labels)
+
+
 @dataclass(frozen=True)
 class Decision:
     """A choice of a kind: its path, the edge it stands on, and its options."""
@@ -202,6 +225,16 @@ class Decision:
     source: str | None
     options: tuple[tuple[str, bool], ...]
     """Label and whether it is a sink, in the order of the file."""
+    least: int = 1
+    most: int = 1
+    """How many options are chosen."""
+    above: float | None = None
+    """The weight that an option must have where their number is open; options then have weights
+    that do not compete."""
+    within: Condition = ()
+    """What must be decided for this to be decided at all."""
+    numbers: tuple[int | float, ...] = ()
+    """The values of the options where these are numbers."""
 
     @property
     def place(self) -> str:
@@ -215,8 +248,16 @@ class Decision:
 
 @dataclass(frozen=True)
 class Keep:
-    count: int
+    """`unit` is "edges" or "candidates", counted per node or `in_all`.
+
+    `count` is None where all are kept that are above `above`.
+    """
+
+    count: int | None
     strength: str
+    unit: str = "edges"
+    in_all: bool = False
+    above: float | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -411,6 +452,27 @@ def regions_of(node: Node) -> Iterator[Region]:
             yield from (step.body for step in node.steps)
 
 
+def branches(node: Node) -> Iterator[Region]:
+    """The regions that stand inside a node and belong to the region around it."""
+    match node:
+        case Choice(region=region) if region.is_branch:
+            yield from (option.body for option in region.options)
+        case Inline(region=region):
+            yield region
+        case Select():
+            yield node.then
+            yield node.otherwise
+
+
+def choices(region: Region) -> Iterator[tuple[Region, int, Choice]]:
+    """The choices of a region and of the branches in it, each with where it stands."""
+    for number, node in region.nodes():
+        if isinstance(node, Choice):
+            yield region, number, node
+        for inner in branches(node):
+            yield from choices(inner)
+
+
 def expressions(node: Node) -> Iterator[Expr]:
     """The numbers that a node is made with."""
     yield from (value for _, value in getattr(node, "arguments", ()))
@@ -485,9 +547,16 @@ def is_module(branch: Region) -> bool:
 def is_in_place(choice: Region) -> bool:
     """Whether a mixture is written as a sum of terms and not as modules.
 
-    So it is where its options are functions, or share something with the region around.
+    So it is where its options are functions, decide themselves, or share something with the region
+    around.
     """
+    if choice.is_branch and any(is_open(option.body) for option in choice.options):
+        return True
+    if choice.is_branch and all(option.body.form is Form.EMPTY for option in choice.options):
+        return True
     parts = [node for option in choice.options for _, node in option.body.nodes()]
+    if any(isinstance(node, Layer) and node.layer == "narrow" for node in parts):
+        return True
     if any(node.shared or is_mask(node) for node in parts):
         return True
     if choice.is_branch and not all(is_module(option.body) for option in choice.options):

@@ -21,6 +21,7 @@ from compiler.ir import (
     Select,
     Step,
     children,
+    winners,
 )
 from dsl.diagnostics import Diagnostic
 
@@ -58,9 +59,9 @@ class Program:
 
     @property
     def kinds(self) -> list[Region]:
-        """The cell kinds that decide something, in the order of the file."""
-        cells = [r for r in self.regions() if r.kind == "cell" and r.decisions]
-        return sorted(cells, key=lambda region: region.order)
+        """The cell kinds that decide something, and the network if it does, in file order."""
+        kinds = [r for r in self.regions() if r.kind in ("cell", "network") and r.decisions]
+        return sorted(kinds, key=lambda region: region.order)
 
 
 def rewritten(region: Region, change: Callable[[Region], None]) -> Region:
@@ -97,22 +98,42 @@ def is_cell_call(step: Step) -> bool:
 
 
 def kept(kind: Region) -> dict[str, int]:
-    """How many edges each node of a kind keeps, in the order of the program."""
-    edges = Counter(d.place for d in kind.decisions)
+    """How many edges each node of a kind keeps at most, in the order of the program.
+
+    What is decided within an option of another decision is a part of that.
+    """
+    edges = Counter(d.place for d in kind.decisions if not d.within)
     most = None if kind.keep is None else kind.keep.count
     return {node: count if most is None else min(most, count) for node, count in edges.items()}
 
 
+def is_fixed(kind: Region) -> bool:
+    """Whether every node of a kind keeps as many edges as `kept` says, whatever is derived."""
+    keep = kind.keep
+    return keep is None or (keep.unit, keep.in_all, keep.above) == ("edges", False, None)
+
+
+def is_made(decision: Decision, chosen: Mapping[str, str]) -> bool:
+    """Whether a decision is made at all where others have come out so (options by path)."""
+    return all(labels & {*winners(chosen.get(path, ""))} for path, labels in decision.within)
+
+
 def stacks(decisions: tuple[Decision, ...]) -> list[list[int]]:
-    """Decisions by their numbers, neighbours with equally many options together.
+    """Decisions by their numbers, neighbours of one kind with equally many options together.
 
     Each group shares a tensor of alphas, [decisions, options].
     """
     groups: list[list[int]] = []
     for number, decision in enumerate(decisions):
         last = groups[-1][-1] if groups else None
-        if last is not None and len(decisions[last].options) == len(decision.options):
+        if last is not None and _alike(decisions[last], decision):
             groups[-1].append(number)
         else:
             groups.append([number])
     return groups
+
+
+def _alike(one: Decision, other: Decision) -> bool:
+    """Whether two decisions have equally many options, whose weights compete or do not."""
+    competes = (one.above is None) == (other.above is None)
+    return competes and len(one.options) == len(other.options)

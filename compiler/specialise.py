@@ -11,7 +11,23 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.builder import Builder
-from compiler.ir import Call, Choice, Form, Input, Join, Layer, Node, Region, Repeat, Scan, is_open
+from compiler.expr import Const, Expr, Open, substitute
+from compiler.ir import (
+    Call,
+    Choice,
+    Form,
+    Input,
+    Join,
+    Layer,
+    Node,
+    Region,
+    Repeat,
+    Scan,
+    choices,
+    is_open,
+    substituted,
+    winners,
+)
 from compiler.program import Program
 
 
@@ -23,6 +39,10 @@ def specialise(program: Program, chosen: dict[str, dict[str, str]]) -> Program:
 class Specialiser:
     def __init__(self, chosen: dict[str, dict[str, str]]) -> None:
         self.chosen = chosen
+        self.kind: Region | None = None
+        """The declared region that is being rebuilt."""
+        self.numbers: dict[str, Expr] = {}
+        """What was chosen in it, in place of the numbers that were still to be chosen."""
         self.done: dict[int, Region] = {}
         self.origins: dict[int, list[int]] = {}
         """By the identity of a new region, the old value that each of its values was made for."""
@@ -46,9 +66,21 @@ class Specialiser:
             states=region.states,
             decided=self.decided(region),
         )
-        builder = Builder(new)
+        around = self.kind, self.numbers
+        self.kind = region
+        self.numbers = self.chosen_numbers(region)
+        place, self.origins[id(new)] = self.filled(Builder(new), region)
+        new.auxiliary = tuple(_there(place[o]) for o in region.auxiliary)
+        made = Builder(new).finish(tuple(_there(place[o]) for o in region.outputs))
+        self.kind, self.numbers = around
+        return made
+
+    def filled(self, builder: Builder, region: Region) -> tuple[dict[int, int | None], list[int]]:
+        """Adds the nodes of a region to another: where each came to stand, and by the new values
+        the old one that each was made for."""
+        new = builder.region
         place: dict[int, int | None] = {}
-        origins = self.origins[id(new)] = []
+        origins: list[int] = []
         for number, node in region.nodes():
             operands = [place[o] for o in node.operands]
             place[number] = self.node(builder, region, node, operands)
@@ -56,14 +88,34 @@ class Specialiser:
             made = place[number]
             if made is not None and node.bound is not None and new.node(made).bound is None:
                 new.replace(made, bound=node.bound)
-        new.auxiliary = tuple(_there(place[o]) for o in region.auxiliary)
-        return builder.finish(tuple(_there(place[o]) for o in region.outputs))
+        return place, origins
+
+    def option(self, body: Region) -> Region:
+        """An option that is chosen, with what is decided in it."""
+        if not any(isinstance(n, Choice) or is_open_call(n) for _, n in body.nodes()):
+            return body
+        new = Region(body.name, body.kind, span=body.span, comment=body.comment)
+        place, _ = self.filled(Builder(new), body)
+        return Builder(new).finish(tuple(_there(place[o]) for o in body.outputs))
+
+    def choices_of(self, path: str) -> tuple[str, ...]:
+        """The options that a decision of the region at hand has come out with."""
+        assert self.kind is not None
+        return winners(self.chosen.get(self.kind.name, {}).get(path, ""))
+
+    def chosen_numbers(self, region: Region) -> dict[str, Expr]:
+        """The numbers that were chosen, in place of those still to be chosen."""
+        found: dict[str, Expr] = {}
+        for decision in region.decisions:
+            labels = [label for label, _ in decision.options]
+            for label in self.choices_of(decision.path) if decision.numbers else ():
+                number = decision.numbers[labels.index(label)]
+                found[Open(decision.path, decision.numbers).key] = Const(number)
+        return found
 
     def decided(self, region: Region) -> tuple[str, ...]:
         """What a kind decided, as `n[0] = sum(a -> skip_connect, b -> sep_conv_3x3)`."""
-        how = {
-            n.decision: _joined_by(region, i) for i, n in region.nodes() if isinstance(n, Choice)
-        }
+        how = {n.decision: _joined_by(inside, i) for inside, i, n in choices(region)}
         joins: dict[str, str] = {}
         chosen = self.chosen.get(region.name, {})
         edges: dict[str, list[str]] = {}
@@ -72,7 +124,7 @@ class Specialiser:
                 source = f"{decision.source} -> " if decision.source else ""
                 node = decision.place
                 edges.setdefault(node, []).append(source + chosen[decision.path])
-                joins.setdefault(node, how[decision.path])
+                joins.setdefault(node, how.get(decision.path, "of"))
         return tuple(
             f"{node} = {own[0]}" if len(own) == 1 else f"{node} = {joins[node]}({', '.join(own)})"
             for node, own in edges.items()
@@ -82,13 +134,17 @@ class Specialiser:
         self, builder: Builder, region: Region, node: Node, operands: list[int | None]
     ) -> int | None:
         """The node's place in the new region; None on an edge that was not kept."""
+        if any(not set(self.choices_of(path)) & labels for path, labels in node.under):
+            return None
+        env = self.numbers
         match node:
             case Input():
-                return builder.region.add(node)
+                shape = tuple(substitute(size, env) for size in node.shape)
+                return builder.region.add(replace(node, shape=shape))
             case Choice():
-                return self.choice(builder, region, node, [_there(o) for o in operands])
+                return self.choice(builder, node, operands)
             case Join():
-                return self.join(builder, node, [o for o in operands if o is not None])
+                return self.join(builder, node, operands)
         if any(o is None for o in operands):
             return None
         there = tuple(_there(o) for o in operands)
@@ -97,7 +153,8 @@ class Specialiser:
                 return there[0]
             case Call():
                 inner = self.region(node.region)
-                made = builder.call(inner, node.arguments, there, node.name, node.span)
+                arguments = substituted(node.arguments, env)
+                made = builder.call(inner, arguments, there, node.name, node.span)
                 if node.shared and made not in there:
                     builder.region.replace(made, shared=node.shared, name=node.name)
                 return made
@@ -106,33 +163,46 @@ class Specialiser:
             case Repeat():
                 steps = tuple(replace(s, body=self.region(s.body)) for s in node.steps)
                 return builder.region.add(replace(node, operands=there, steps=steps))
-        return builder.copy(node, {}, there)
+        return builder.copy(replace(node, under=()), env, there)
 
-    def choice(
-        self, builder: Builder, region: Region, node: Choice, operands: list[int]
-    ) -> int | None:
-        label = self.chosen[region.name].get(node.decision)
-        if label is None:
+    def choice(self, builder: Builder, node: Choice, operands: list[int | None]) -> int | None:
+        labels = self.choices_of(node.decision)
+        if not labels:
             return None
-        option = next(o for o in node.region.options if o.label == label)
-        passed = _passed_through(option.body)
+        taken = [o for o in node.region.options if o.label in labels]
+        made = [self.taken(builder, node, option.body, operands) for option in taken]
+        return builder.join(node.how, tuple(made), node.span)
+
+    def taken(
+        self, builder: Builder, node: Choice, body: Region, operands: list[int | None]
+    ) -> int:
+        """The value of an option that was chosen."""
+        passed = _passed_through(body)
         if passed is not None:
-            return operands[passed]
-        env = symbols_of(node, builder, operands)
-        made = builder.branch(option.body, env, tuple(operands), node.name, node.span)
+            return _there(operands[passed])
+        body = self.option(body)
+        first = next(o for o in operands if o is not None)  # stands for what is not read
+        given = tuple(first if o is None else o for o in operands)
+        env = {**symbols_of(node, builder, list(given)), **self.numbers}
+        made = builder.branch(body, env, given, node.name, node.span)
         new = builder.region.node(made)
-        is_module = option.body.form is not Form.GRAPH and not new.shared and not _is_zero(new)
-        if made not in operands and is_module:
+        is_module = body.form is not Form.GRAPH and not new.shared and not _is_zero(new)
+        if made not in given and is_module:
             builder.region.replace(made, name=node.name)  # an edge is a module, stateless too
         return made
 
-    def join(self, builder: Builder, node: Join, operands: list[int]) -> int | None:
-        if not operands:
+    def join(self, builder: Builder, node: Join, operands: list[int | None]) -> int | None:
+        there = [
+            o
+            for place, o in enumerate(operands)
+            if o is not None and not (place in node.loose and _is_read(builder.region, o))
+        ]
+        if not there:
             return None
         if node.how == "sum":
-            rest = [o for o in operands if not _is_zero(builder.region.node(o))]
-            operands = rest or operands[:1]
-        return builder.join(node.how, tuple(operands), node.span)
+            rest = [o for o in there if not _is_zero(builder.region.node(o))]
+            there = rest or there[:1]
+        return builder.join(node.how, tuple(there), node.span)
 
     def passes_through(self, builder: Builder, region: Region, node: Layer, operand: int) -> bool:
         """Whether drop-path would follow nothing but identity, or zeros."""
@@ -141,12 +211,14 @@ class Specialiser:
             return True
         if not isinstance(before, Choice) or len(before.operands) > 1:
             return False
-        label = self.chosen[region.name][before.decision]
-        option = next(o for o in before.region.options if o.label == label)
-        env = symbols_of(before, builder, [operand])
+        labels = self.choices_of(before.decision)
+        if len(labels) != 1:
+            return False
+        body = self.option(next(o.body for o in before.region.options if o.label == labels[0]))
+        env = {**symbols_of(before, builder, [operand]), **self.numbers}
         scratch = Builder(Region("scratch", "branch"))
         x = scratch.input("x", builder.shape(operand))
-        return scratch.branch(option.body, env, (x,)) == x
+        return scratch.branch(body, env, (x,)) == x
 
 
 def symbols_of(choice: Choice, builder: Builder, operands: list[int]) -> dict[str, Any]:
@@ -179,6 +251,15 @@ def _passed_through(body: Region) -> int | None:
             inner = _passed_through(region)
             return None if inner is None else inputs.index(operands[inner])
     return None
+
+
+def is_open_call(node: Node) -> bool:
+    """Whether a node calls something that decides."""
+    return isinstance(node, Call | Scan) and is_open(node.region)
+
+
+def _is_read(region: Region, number: int) -> bool:
+    return any(number in node.operands for _, node in region.nodes())
 
 
 def _is_zero(node: Node) -> bool:

@@ -22,7 +22,8 @@ class Supernet(nn.Module):
     """A search network: a generated module (`model`) and the alphas that weigh its mixtures.
 
     Alphas start at 1e-3 times a standard normal, drawn from torch's global generator; the
-    relaxation is a softmax over each decision's options (Liu et al. 2019, equation 2).
+    relaxation is a softmax over each decision's options (Liu et al. 2019, equation 2), or a sigmoid
+    of each where it is open how many are chosen (Chu et al. 2020, equation 4).
     """
 
     def __init__(
@@ -63,8 +64,14 @@ class Supernet(nn.Module):
         """By kind, the weights [decisions, options]; several tensors where stacks differ."""
         weights: dict[str, Tensor | tuple[Tensor, ...]] = {}
         for kind in self.program.kinds:
-            soft = tuple(torch.softmax(alphas, dim=-1) for alphas in self._alphas_of(kind.name))
-            weights[kind.name] = soft[0] if len(soft) == 1 else soft
+            groups = stacks(kind.decisions)
+            found = tuple(
+                torch.sigmoid(alphas)
+                if kind.decisions[group[0]].above is not None
+                else torch.softmax(alphas, dim=-1)
+                for alphas, group in zip(self._alphas_of(kind.name), groups, strict=True)
+            )
+            weights[kind.name] = found[0] if len(found) == 1 else found
         return weights
 
     def arch_parameters(self) -> Iterator[nn.Parameter]:

@@ -6,7 +6,6 @@ from compiler.expr import Symbol, symbols
 from compiler.flat.nodes import FLAT
 from compiler.ir import (
     Call,
-    Choice,
     Input,
     Layer,
     Node,
@@ -15,6 +14,7 @@ from compiler.ir import (
     Scan,
     Tap,
     children,
+    choices,
     expressions,
 )
 from compiler.program import Program
@@ -52,16 +52,25 @@ def _region(region: Region) -> None:
         _require(
             isinstance(node, Input) or bool(node.operands), region, f"value {number} reads one"
         )
-    paths = [n.decision for _, n in region.nodes() if isinstance(n, Choice)]
-    _require(len(paths) == len(set(paths)), region, "every choice is a decision of its own")
-    _require(set(paths) == {d.path for d in region.decisions}, region, "every decision is listed")
     if region.states is not None:
         _require(len(region.outputs) == max(region.states, 1), region, "states are given back")
     elif region.kind != FLAT:
         _require(len(region.outputs) == 1, region, "a region has one output")
     if not region.is_branch:
+        _decided(region)
         _closed(region)
         _shared(region)
+
+
+def _decided(region: Region) -> None:
+    """Choices, in branches too, obey decisions of the declared region that they stand in."""
+    known = {decision.path: decision for decision in region.decisions}
+    _require(len(known) == len(region.decisions), region, "decisions have one path each")
+    for _, _, node in choices(region):
+        _require(node.decision in known, region, f"`{node.decision}` is listed")
+        outcomes = tuple((option.label, option.sink) for option in node.region.options)
+        listed = known[node.decision].options
+        _require(outcomes == listed, region, f"`{node.decision}` has the options that are listed")
 
 
 def _closed(region: Region) -> None:

@@ -90,9 +90,17 @@ class Each(Node):
 
 @dataclass(frozen=True)
 class Choose(Node):
-    """`choose options`: a decision."""
+    """`choose options`, `choose 2 of options`, `choose 1..3 of options above 0.5`: a decision.
+
+    `count` is how many are chosen, None for one that stands for itself; with `most`, at least
+    `count` and at most `most`, those above `above`. `entangled` numbers are slices of the largest.
+    """
 
     options: Expr
+    count: Expr | None = None
+    most: Expr | None = None
+    above: Expr | None = None
+    entangled: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,26 @@ class Earlier(Node):
 
 
 @dataclass(frozen=True)
+class Loose(Node):
+    """`loose n`: the members of group `n` that nothing reads."""
+
+    name: str
+
+    @property
+    def name_span(self) -> Span:
+        return _last(self.span, self.name)
+
+
+@dataclass(frozen=True)
+class Range(Node):
+    """`8..64 by 8`: numbers from the first to the last, both included."""
+
+    first: Expr
+    last: Expr
+    by: Expr | None
+
+
+@dataclass(frozen=True)
 class ListExpr(Node):
     items: tuple[Expr, ...]
 
@@ -207,6 +235,8 @@ Expr = (
     | Call
     | Index
     | Earlier
+    | Loose
+    | Range
     | ListExpr
     | SetExpr
 )
@@ -242,10 +272,17 @@ class Shared(Node):
 
 @dataclass(frozen=True)
 class Keep(Node):
-    """`keep 2 edges per node by weight`; `strength` is one of `vocabulary.STRENGTHS`."""
+    """`keep 2 edges per node by weight`; `strength` is one of `vocabulary.STRENGTHS`.
 
-    count: int
+    `unit` is "edges" or "candidates"; `in_all` where they are counted over all nodes; `count` is
+    None where all stay that are above `above`.
+    """
+
+    count: Number | Name | None
+    unit: str
+    in_all: bool
     strength: str
+    above: Expr | None
     strength_span: Span = field(compare=False, repr=False)
 
 
@@ -321,13 +358,18 @@ class OpDecl(Node):
 
 @dataclass(frozen=True)
 class CellDecl(Node):
-    """`cell`: an operation whose uses all decide alike."""
+    """`cell`: an operation whose uses all decide alike; `per stage`, those of one stage.
+
+    `cell motif[6]` declares six, of which `family` says the number.
+    """
 
     name: Name
     parameters: tuple[Parameter, ...]
     inputs: tuple[Input, ...] | None
     body: Body
     comment: str | None = None
+    family: Expr | None = None
+    per_stage: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dsl.grammar import parser
 
 _EXPRESSION = frozenset(
     {"NAME", "NUMBER", "LPAR", "LBRACE", "MINUS", "NOT", "YES", "NO"}
-    | {"CHOOSE", "REPEAT", "EACH", "EARLIER"}
+    | {"CHOOSE", "REPEAT", "EACH", "EARLIER", "LOOSE"}
 )
 _VALUE = frozenset({"NAME", "NUMBER", "LPAR", "MINUS", "YES", "NO"})
 _CONTINUING = frozenset(

@@ -104,8 +104,9 @@ class DartsLexer(RegexLexer):
         "keep": [
             include("spaces"),
             (r"[0-9]+", Number.Integer),
-            (r"\b(?:edges|edge|per|node)\b", Keyword),
+            (r"\b(?:edges|edge|candidates|candidate|per|node|in|all)\b", Keyword),
             (r"\bby\b", Keyword, ("#pop", "strength")),
+            (_NAME, Name),
             default("#pop"),
         ],
         "strength": [
@@ -131,7 +132,7 @@ class DartsLexer(RegexLexer):
             (_all({*WORDS}), Name.Constant),
             (_all({*PHASES, *COUNTERS}), Name.Builtin.Pseudo),
             (_NAME, Name),
-            (r"->|//|[=!<>]=|[=<>+\-*/%^]", Operator),
+            (r"->|//|\.\.|[=!<>]=|[=<>+\-*/%^]", Operator),
             (r"[\[,:]", Punctuation),
         ],
     }

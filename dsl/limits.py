@@ -121,7 +121,7 @@ def _check_number(token: Token, rule: str, found: Collector, source: Source) -> 
         found.add("E0104", message, span)
     elif float(token) > MAX_NUMBER:
         found.add("E0103", f"numbers stay below {MAX_NUMBER}", span)
-    elif rule == "keep" and (float(token) != int(float(token)) or float(token) < 1):
+    elif rule == "keep" and not (token.isdecimal() and int(token) >= 1):
         found.add("E0607", f"what is kept is a whole number of at least 1, not {token}", span)
 
 

@@ -11,7 +11,7 @@ from dsl.source import Span
 
 KEEP = "`keep 2 edges per node by weight`"
 _ENDING = frozenset({"", ",", "->", ")", "]", "}"}) | STATEMENTS | DECLARATIONS
-_BEGINNING = frozenset({"each", "choose", "repeat", "not", "earlier"})
+_BEGINNING = frozenset({"each", "choose", "repeat", "not", "earlier", "loose"})
 _LONGEST = 60
 
 

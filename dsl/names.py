@@ -17,7 +17,7 @@ MANY = 100
 """So many faults mean another cause than a slip, and looking for near names takes long."""
 
 
-IN_EXPRESSIONS = ("choose", "each", "earlier", "repeat")
+IN_EXPRESSIONS = ("choose", "each", "earlier", "loose", "repeat")
 """Words of the language that, misspelt, pass for names."""
 
 

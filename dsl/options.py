@@ -24,15 +24,6 @@ def check_set(options: ast.SetExpr, found: Collector) -> None:
     if _least(options) > MAX_OPTIONS:
         message = f"a set has at most {MAX_OPTIONS} options"
         found.add("E0103", message, options.span.head(1))
-    for before, item in zip((None, *options.items), options.items, strict=False):
-        if isinstance(item.value, ast.SetExpr):
-            message = "an option is an operation, this is a set"
-            found.add("E0601", message, item.value.span, "list its options here")
-        if isinstance(item.value, ast.Number | ast.Flag):
-            looped = before is not None and before.loops
-            help = "a list stands in parentheses: `for … in (3, 5)`" if looped else None
-            message = f"an option is an operation, this is `{item.value.span.text}`"
-            found.add("E0601", message, item.value.span, help)
     first: dict[str, ast.Item] = {}
     for item in options.items:
         if item.condition is not None:

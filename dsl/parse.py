@@ -72,7 +72,15 @@ class _Builder(Transformer_NonRecursive):
         return ast.OpDecl(*self.operation(meta, children))
 
     def cell(self, meta: Meta, children: list[Any]) -> ast.CellDecl:
-        return ast.CellDecl(*self.operation(meta, children))
+        name, family, parameters, inputs, per_stage, body = children
+        parts = self.operation(meta, [name, parameters, inputs, body])
+        return ast.CellDecl(*parts, family, per_stage is not None)
+
+    def family(self, meta: Meta, children: list[Any]) -> ast.Expr:
+        return children[0]
+
+    def per_stage(self, meta: Meta, children: list[Any]) -> bool:
+        return True
 
     def operation(self, meta: Meta, children: list[Any]) -> tuple[Any, ...]:
         name, parameters, inputs, body = children
@@ -166,8 +174,22 @@ class _Builder(Transformer_NonRecursive):
         return ast.Shared(self.span(meta), self.word(children[0]), children[1])
 
     def keep(self, meta: Meta, children: list[Any]) -> ast.Keep:
-        count, _, strength = children
-        return ast.Keep(self.span(meta), int(float(count)), *strength)
+        written, unit, scope, (strength, span), above = children
+        count = None if written is None else self.word(written)
+        if count is not None and written.type == "NUMBER":
+            count = ast.Number(count.span, _number(written))
+        unit = unit if unit.endswith("s") else f"{unit}s"
+        in_all = bool(scope) and count is not None
+        return ast.Keep(self.span(meta), count, unit, in_all, strength, above, span)
+
+    def per_node(self, meta: Meta, children: list[Any]) -> bool:
+        return False
+
+    def in_all(self, meta: Meta, children: list[Any]) -> bool:
+        return True
+
+    def above(self, meta: Meta, children: list[Any]) -> ast.Expr:
+        return children[0]
 
     def strength(self, meta: Meta, children: list[Any]) -> tuple[str, Span]:
         return " without ".join(str(c) for c in children if c is not None), self.span(meta)
@@ -195,7 +217,12 @@ class _Builder(Transformer_NonRecursive):
         return ast.Each(self.span(meta), children[0], tuple(children[1:]))
 
     def choose(self, meta: Meta, children: list[Any]) -> ast.Choose:
-        return ast.Choose(self.span(meta), children[0])
+        entangled, count, options, above = children
+        least, most = count or (None, None)
+        return ast.Choose(self.span(meta), options, least, most, above, entangled is not None)
+
+    def count(self, meta: Meta, children: list[Any]) -> list[ast.Expr | None]:
+        return children
 
     def repeat(self, meta: Meta, children: list[Any]) -> ast.Repeat:
         count, body, *exceptions = children
@@ -231,6 +258,12 @@ class _Builder(Transformer_NonRecursive):
 
     def earlier(self, meta: Meta, children: list[Any]) -> ast.Earlier:
         return ast.Earlier(self.span(meta), str(children[0]))
+
+    def loose(self, meta: Meta, children: list[Any]) -> ast.Loose:
+        return ast.Loose(self.span(meta), str(children[0]))
+
+    def range(self, meta: Meta, children: list[Any]) -> ast.Range:
+        return ast.Range(self.span(meta), *children)
 
     def parenthesised(self, meta: Meta, children: list[Any]) -> ast.Expr:
         return children[0]

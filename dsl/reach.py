@@ -68,7 +68,7 @@ def _reads(statement: ast.Statement, found: Collector) -> set[str]:
 
 
 def _names_in(node: ast.Node) -> set[str]:
-    return {n.name for n in node.walk() if isinstance(n, ast.Name | ast.Earlier)}
+    return {n.name for n in node.walk() if isinstance(n, ast.Name | ast.Earlier | ast.Loose)}
 
 
 def _check_members(groups: Mapping[str, ast.Group], body: ast.Body, found: Collector) -> None:

@@ -40,6 +40,8 @@ class _Resolver:
             self.expr(node.value, Places(), Wants.SET)
             return
         is_network = isinstance(node, ast.NetworkDecl)
+        if isinstance(node, ast.CellDecl) and node.family is not None:
+            self.expr(node.family, Places())
         places = Places(later={p.name: p.name_span for p in reversed(node.parameters)})
         for parameter in node.parameters:
             if parameter.default is not None:
@@ -115,11 +117,20 @@ class _Resolver:
                     way_out = "write it in the network, on a value that is bound there"
                     self.found.add("E0712", "`auxiliary` belongs to a network", span, way_out)
                 self.expr(node.value, places, Wants.START)
-            case ast.Keep() if node.strength not in STRENGTHS:
-                help = did_you_mean(node.strength, STRENGTHS)
-                help = help or "by " + ", ".join(f"`{strength}`" for strength in STRENGTHS)
-                message = f"there is no strength `{node.strength}`"
-                self.found.add("E0608", message, node.strength_span, help)
+            case ast.Keep():
+                self.keep(node, places)
+
+    def keep(self, node: ast.Keep, places: Places) -> None:
+        if node.strength not in STRENGTHS:
+            help = did_you_mean(node.strength, STRENGTHS)
+            help = help or "by " + ", ".join(f"`{strength}`" for strength in STRENGTHS)
+            message = f"there is no strength `{node.strength}`"
+            self.found.add("E0608", message, node.strength_span, help)
+        if node.count is None and node.above is None:
+            help = f"`keep 2 {node.unit} per node by {node.strength}`, or `above` a number"
+            message = f"`keep` does not say how many {node.unit}"
+            self.found.add("E0607", message, node.span, help)
+        self.all([e for e in (node.count, node.above) if e is not None], places)
 
     def keeps(self, keeps: list[ast.Keep]) -> None:
         for keep in keeps[1:]:
@@ -136,6 +147,8 @@ class _Resolver:
                 self.call(node, places, wants)
             case ast.Earlier():
                 self.names.earlier(node, places)
+            case ast.Loose():
+                self.expr(ast.Name(node.name_span, node.name), places)
             case ast.Flow(steps=(first, *steps)):
                 self.expr(first, places, Wants.START)
                 self.all(steps, places, Wants.OPERATION)
@@ -144,6 +157,7 @@ class _Resolver:
                 self.all(node.steps, places, Wants.OPERATION)
             case ast.Choose():
                 self.expr(node.options, places, Wants.SET)
+                self.all(filter(None, (node.count, node.most, node.above)), places)
             case ast.Repeat():
                 self.repeat(node, places)
             case ast.Over():
@@ -158,7 +172,7 @@ class _Resolver:
                 check_set(node, self.found)
                 for item in node.items:
                     self.item(item, places)
-            case ast.Unary() | ast.Binary() | ast.Index() | ast.ListExpr():
+            case ast.Unary() | ast.Binary() | ast.Index() | ast.ListExpr() | ast.Range():
                 self.all(node.children(), places)
 
     def all(self, nodes: Iterable[ast.Node], places: Places, wants: Wants = Wants.ANYTHING) -> None:

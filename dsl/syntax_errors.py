@@ -96,11 +96,6 @@ def _cut_short(place: Place) -> DartsError | None:
 
 def _coming(place: Place) -> DartsError | None:
     """Words of the language that this version cannot use."""
-    per = place.found.text == "per" and place.following == "stage"
-    if per or (place.found.text == "candidates" and place.back(2).text == "keep"):
-        text = "per stage" if per else "candidates"
-        span = place.between(place.found, place.after[0] if per else place.found)
-        return fault("E0107", f"`{text}` is reserved for a coming version of the language", span)
     for word in (place.found, place.back(1)):
         if word.text in NOT_YET and not (word is place.found and _is_naming(place)):
             message = f"`{word.text}` is reserved for a coming version of the language"

@@ -164,9 +164,9 @@ _RESERVED = """
     sink to when yes
 """
 RESERVED = frozenset(_RESERVED.split())
-"""Words of the language, those of coming versions included; none may name anything."""
+"""Words of the language; none may name anything."""
 
-NOT_YET = frozenset({"above", "entangled", "extend", "loose", "of"})
+NOT_YET = frozenset({"extend"})
 """Reserved words that no program can use yet."""
 
 BUILT_IN = (

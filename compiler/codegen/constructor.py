@@ -10,7 +10,6 @@ from compiler.codegen.layout import WIDTH, Call, Text, function_head, lines
 from compiler.codegen.loops import how_step_reads
 from compiler.codegen.names import (
     attributes,
-    branches,
     inner_attributes,
     local,
     shared_attributes,
@@ -19,7 +18,7 @@ from compiler.codegen.names import (
 from compiler.codegen.scope import Context, Scope, ordered, parameter
 from compiler.expr import Const, Expr, Symbol, show, symbols
 from compiler.ir import Call as CallNode
-from compiler.ir import Choice, Input, Region, Repeat, Step, Tap, is_in_place
+from compiler.ir import Choice, Input, Region, Repeat, Step, Tap, branches, is_in_place
 from compiler.program import is_cell_call
 from dsl.vocabulary import NOTHING
 
@@ -105,6 +104,8 @@ class Constructor:
             for number, inner in branch.nodes():
                 if (id(branch), number) in own:
                     body += self.module(branch, inner, own[id(branch), number])
+                elif isinstance(inner, Choice) and is_in_place(inner.region):
+                    body += self.inside(inner, written)
         return body
 
     def auxiliary(self) -> list[str]:

@@ -90,6 +90,9 @@ class Forward:
             self.taken |= {"weights", "w"}
         self.tapped: dict[int, str] = {}
         self.scan_states = self.name_states()
+        if owner:
+            self.rows: dict[str, str] = owner.rows
+            return
         rows = enumerate(stacks(self.region.decisions))
         several = len(stacks(self.region.decisions)) > 1
         self.rows = {

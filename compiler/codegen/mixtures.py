@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.codegen.layout import Call, Doc, ListOf, Text, Value, lines
+from compiler.codegen.layout import Call, Doc, Infix, ListOf, Text, Value, lines
 from compiler.codegen.scope import passed
 from compiler.ir import Choice, Input, Region
 
@@ -21,7 +21,11 @@ def mixed(forward: Forward, node: Choice, depth: int) -> Value:
         return Value(Call(name, *docs, weights, *own), depth + 1)
     for operand in node.operands:  # read by every candidate
         forward.simple(operand)
-    made = mixture(forward, node.region, list(node.operands), weights)
+    operands = list(node.operands)
+    if node.how == "concat":
+        made = side_by_side(forward, node.region, operands, weights, len(node.shape))
+    else:
+        made = mixture(forward, node.region, operands, weights)
     if node.bound is None:  # it takes many lines, so it is a statement
         name = forward.variable(node.name)
         forward.statements += lines(made, forward.indent, f"{name} = ")
@@ -39,6 +43,17 @@ def mixture(forward: Forward, choice: Region, operands: list[int], weights: str)
         weights = f"{weights}[{first}:]" if last else f"{weights}[{computed}]"
     terms = [_inlined(forward, choice.options[i].body, operands) for i in computed]
     return Call("mixture", weights, ListOf(*terms))
+
+
+def side_by_side(
+    forward: Forward, choice: Region, operands: list[int], weights: str, rank: int
+) -> Doc:
+    """The candidates of a choice, each times its weight, channel after channel."""
+    terms = [
+        Infix(Text(f"{weights}[{i}]"), "*", _inlined(forward, option.body, operands))
+        for i, option in enumerate(choice.options)
+    ]
+    return Call("torch.cat", ListOf(*terms), "dim=1" if rank == 3 else "dim=-1")
 
 
 def _inlined(forward: Forward, branch: Region, operands: list[int]) -> Doc:

@@ -16,7 +16,7 @@ from compiler.builder import is_module
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.torch_layers import is_function
 from compiler.ir import Call as CallNode
-from compiler.ir import Choice, Inline, Layer, Region, Select, is_in_place
+from compiler.ir import Choice, Layer, Region, branches, is_in_place
 
 IMPORTED = frozenset({"torch", "nn", "F", "Tensor", "self"})
 OWN = frozenset(
@@ -106,28 +106,28 @@ def inner_attributes(region: Region) -> dict[tuple[int, int], str]:
     found: dict[tuple[int, int], str] = {}
     taken = {*attributes(region).values(), *module_attributes()}
     for _, node in region.nodes():
-        if not isinstance(node, Choice) or not is_in_place(node.region):
-            continue
-        for option in node.region.options:
-            nodes = option.body.nodes()
-            own = [number for number, n in nodes if needs_attribute(n) and not n.shared]
-            for count, number in enumerate(own):
-                name = f"{node.name}_{option.label}" + (f"_{count}" if len(own) > 1 else "")
-                while name in taken:
-                    name += "_"
-                taken.add(name)
-                found[id(option.body), number] = name
+        if isinstance(node, Choice) and is_in_place(node.region):
+            _name_inside(node, node.name, taken, found)
     return found
 
 
-def branches(node: object) -> Iterator[Region]:
-    """The regions that stand inside a node and belong to the region around it."""
-    if isinstance(node, Choice) and node.region.is_branch:
-        yield from (option.body for option in node.region.options)
-    if isinstance(node, Inline):
-        yield node.region
-    if isinstance(node, Select):
-        yield from (node.then, node.otherwise)
+def _name_inside(
+    choice: Choice, prefix: str, taken: set[str], found: dict[tuple[int, int], str]
+) -> None:
+    """Names what the options of a choice hold, and the options of choices in them."""
+    for option in choice.region.options:
+        nodes = list(option.body.nodes())
+        path = f"{prefix}_{key(option.label)}" if option.label.isidentifier() else prefix
+        own = [number for number, n in nodes if needs_attribute(n) and not n.shared]
+        for count, number in enumerate(own):
+            name = path + (f"_{count}" if len(own) > 1 else "")
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            found[id(option.body), number] = name
+        for _, node in nodes:
+            if isinstance(node, Choice) and is_in_place(node.region):
+                _name_inside(node, path, taken, found)
 
 
 def needs_attribute(node: object) -> bool:

@@ -1,16 +1,18 @@
 """How many architectures a space describes, exactly.
 
-An architecture is an assignment to all decisions. A node that keeps k of its edges, of which edge i
-has c_i options to select, has e_k(c) ways (the elementary symmetric polynomial); ways multiply over
-nodes and over cell kinds. Equivalent cells are not identified.
+An architecture is an assignment to all decisions that are made: one within an option of another is
+made where that is chosen. A decision between options with c_i ways each has Σ c_i ways, and e_k(c)
+where k are chosen (the elementary symmetric polynomial); a node that keeps k of its edges has e_k
+of theirs. Ways multiply over nodes and over cell kinds. Equivalent cells are not identified.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from math import prod
 
-from compiler.ir import Region
+from compiler.ir import Decision, Region
 from compiler.program import kept
 
 
@@ -21,19 +23,68 @@ def architectures(kinds: Iterable[Region]) -> int:
 
 def ways(kind: Region) -> int:
     """The number of ways in which one cell kind can decide."""
-    return prod(
-        elementary(
-            count,
-            [len(d.selectable) for d in kind.decisions if d.place == node],
-        )
-        for node, count in kept(kind).items()
-    )
+    inside: dict[tuple[str, str], list[Decision]] = defaultdict(list)
+    for decision in kind.decisions:
+        for path, labels in decision.within[-1:]:
+            for label in labels:
+                inside[path, label].append(decision)
+
+    def of_options(decision: Decision) -> list[int]:
+        """The ways of every option that may be selected."""
+        found = []
+        for label in decision.selectable:
+            found.append(prod(of_decision(inner) for inner in inside[decision.path, label]))
+        return found
+
+    def of_decision(decision: Decision) -> int:
+        sums = elementary(decision.most, of_options(decision))
+        return sum(sums[decision.least :])
+
+    nodes: dict[str, list[Decision]] = {node: [] for node in kept(kind)}
+    for decision in kind.decisions:
+        if not decision.within:
+            nodes[decision.place].append(decision)
+    if kind.keep is None:
+        return prod(of_decision(d) for own in nodes.values() for d in own)
+    by_candidate = kind.keep.unit == "candidates"
+    ranked = [
+        [way for d in own for way in (of_options(d) if by_candidate else [of_decision(d)])]
+        for own in nodes.values()
+    ]
+    return _of_kept(kind, ranked)
 
 
-def elementary(k: int, values: list[int]) -> int:
-    """The elementary symmetric polynomial e_k of some numbers."""
-    sums = [1] + [0] * k
+def _of_kept(kind: Region, ranked: list[list[int]]) -> int:
+    """The ways to keep some of what is ranked, of which every node has a list of ways."""
+    keep = kind.keep
+    assert keep is not None
+    if keep.in_all:
+        assert keep.count is not None
+        sums = [1]
+        for own in ranked:  # every node keeps at least one
+            sums = _product(sums, [0, *elementary(len(own), own)[1:]], keep.count)
+        return sums[keep.count] if keep.above is None else sum(sums)
+    found = 1
+    for own in ranked:
+        most = len(own) if keep.count is None else min(keep.count, len(own))
+        sums = elementary(most, own)
+        found *= sums[most] if keep.above is None else sum(sums[1:])
+    return found
+
+
+def _product(one: Sequence[int], other: Sequence[int], degree: int) -> list[int]:
+    """The product of two polynomials, by their coefficients, up to a degree."""
+    found = [0] * (degree + 1)
+    for i, a in enumerate(one[: degree + 1]):
+        for j, b in enumerate(other[: degree + 1 - i]):
+            found[i + j] += a * b
+    return found
+
+
+def elementary(most: int, values: list[int]) -> list[int]:
+    """The elementary symmetric polynomials e_0 to e_most of some numbers."""
+    sums = [1] + [0] * most
     for value in values:
-        for j in range(k, 0, -1):
+        for j in range(most, 0, -1):
             sums[j] += sums[j - 1] * value
-    return sums[k]
+    return sums

@@ -67,6 +67,8 @@ def cost(
     final = replace(program, network=specialiser.region(program.network))
     unused = {}
     for kind in program.kinds:
+        if id(kind) not in specialiser.done:  # in options alone that were not chosen
+            continue
         made = id(specialiser.done[id(kind)])
         origins = idle(before(kind), chosen[kind.name])
         unused[made] = frozenset(

@@ -51,7 +51,8 @@ class Narrower(Specialiser):
             made = builder.region.add(lone)
         return made
 
-    def choice(self, builder: Builder, region: Region, node: Choice, operands: list[int]) -> int:
+    def choice(self, builder: Builder, node: Choice, operands: list[int | None]) -> int:
+        operands = [operand for operand in operands if operand is not None]
         shapes = [builder.shape(operand) for operand in operands]
         key = id(node.region), node.arguments, tuple(shapes)
         if key not in self.sets:

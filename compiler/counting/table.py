@@ -102,7 +102,5 @@ class _Specialiser(Specialiser):
         nodes = self.done[id(entry.kind)].values.values()
         self.written = {node.decision: node for node in nodes if isinstance(node, Choice)}
 
-    def choice(
-        self, builder: Builder, region: Region, node: Choice, operands: list[int]
-    ) -> int | None:
-        return super().choice(builder, region, self.written[node.decision], operands)
+    def choice(self, builder: Builder, node: Choice, operands: list[int | None]) -> int | None:
+        return super().choice(builder, self.written[node.decision], operands)

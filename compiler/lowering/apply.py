@@ -9,19 +9,19 @@ from compiler.ir import (
     Arguments,
     Dims,
     Form,
-    Option,
     Region,
 )
 from compiler.layers import SQUARE_WINDOW
-from compiler.lowering import calls, labels, repeat, scan, sharing
-from compiler.lowering import options as sets
+from compiler.lowering import calls, choices, labels, repeat, scan, sharing, widths
 from compiler.lowering.values import (
     POISON,
     Chosen,
+    ChosenNumber,
     Composed,
     Conditional,
     Declared,
     Frame,
+    LayerCall,
     LayerOperation,
     Operation,
     OptionValue,
@@ -72,7 +72,13 @@ def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -
         case Shared():
             return sharing.use(body, operation, operands, span)
         case Chosen():
-            return _choice(body, operation, operands, span)
+            return choices.applied(body, operation, operands, span)
+        case LayerCall():
+            numbers = [v for _, v in operation.given if isinstance(v, ChosenNumber)]
+            if numbers:
+                return choices.with_numbers(body, numbers, operation, operands, span)
+            made = calls.layer_operation(body, operation.layer, operation.given, operation.span)
+            return apply(body, made, operands, span)
         case Composed():
             result: Value = operands if len(operands) > 1 else operands[0]
             for step in operation.steps:
@@ -161,6 +167,8 @@ def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
     if is_tied(operation) and body.around is not None:
         message = "a `linear` that is tied stands in the network, not in a repeat or a condition"
         raise fault("E0403", message, operation.span, "apply it before or after")
+    if widths.is_open(body, operation, operand):
+        return widths.layer(body, operation, operand)
     number = body.builder.layer(layer, operation.arguments, operand.number, span=operation.span)
     return body.ref(number)
 
@@ -190,6 +198,9 @@ def _declared(body: Body, operation: Declared, operands: tuple[Ref, ...], span: 
 def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Span) -> Value:
     declaration = operation.declaration
     name = declaration.name.name
+    numbers = [v for _, v in operation.given if isinstance(v, ChosenNumber)]
+    if numbers:
+        return choices.with_numbers(body, numbers, operation, operands, span)
     arguments = calls.complete(body, operation)
     wanted = body.lowering.arity(declaration)
     if wanted != len(operands):
@@ -197,15 +208,18 @@ def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Sp
         raise scan.without_over(body, operation, operands, span) or error
     check_numbers(body, operands, name, span)
     closing = any(closes_over(value) or holds_numbers(value) for value in arguments.values())
+    closing = closing or body.is_open(operands)
     if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
         return _inlined(body, declaration, arguments, operands)
-    if isinstance(declaration, ast.CellDecl) and any(body.rank(o) == 2 for o in operands):
-        message = f"`{name}` is a cell and cannot read a whole sequence"
-        raise fault("E0502", message, span, f"`{name} over T` runs it step by step")
+    if body.is_open(operands):
+        message = f"`{name}` is a cell, and the width of what flows into it is still open"
+        raise fault("E0612", message, span, "make it an op")
     if closing:
         message = f"`{name}` is a cell, so nothing of this body can be given to it"
         raise fault("E0401", message, span, "let it flow in, or make it an op")
     shapes = [body.builder.shape(o.number) for o in operands]
+    operation = body.lowering.staged(operation, body.stage)
+    name = operation.name
     found = body.lowering.region(operation, arguments, shapes)
     if found is None:
         return POISON
@@ -254,7 +268,7 @@ def _inlined(
 ) -> Value:
     """An op that holds decisions: each use makes its own, so its body is evaluated in place."""
     frame = Frame(dict(arguments), body.lowering.space.scope(declaration))
-    with body.looking_up(frame):
+    with body.looking_up(frame), body.inlining(declaration.name.name):
         if declaration.inputs is None:
             operation = body.block(declaration.body)
             if isinstance(operation, Poison):
@@ -269,45 +283,7 @@ def _inlined(
         return body.block(declaration.body)
 
 
-def _choice(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span) -> Ref:
-    if body.region.kind != "cell":
-        raise fault(
-            "E0605",
-            "a decision belongs to a cell",
-            operation.span,
-            "`cell NAME from x = x -> choose …`: all uses of it decide alike",
-        )
-    options = operation.options
-    numbers = tuple(o.number for o in operands)
-    shapes = [body.builder.shape(number) for number in numbers]
-    named, chosen = options.declaration, body.lowering.chosen
-    place = options.span if named is None else named.value.span
-    chosen[place] = max(chosen.get(place, 0), len(options.options))
-    for option in options.options:
-        _check_count(body, option, len(operands), span)
-    selectable = [o for o in options.options if not o.sink]
-    if len(options.options) == 1 and selectable:
-        made = branch(body, selectable[0].operation, shapes, selectable[0].label, span)
-        return body.ref(body.builder.branch(made, {}, numbers, selectable[0].label, span))
-    if options.declaration is not None:
-        ranks = [len(shape) for shape in shapes]
-        region, arguments = sets.set_region(body, options, ranks, operation.span)
-    else:
-        region, arguments = Region("choice", "branch", span=options.span), ()
-        names = input_names(body, [o.operation for o in options.options], len(shapes))
-        region.options = tuple(
-            Option(o.label, o.sink, branch(body, o.operation, shapes, o.label, o.span, names))
-            for o in options.options
-        )
-        region.outputs = sets.pass_through(region, names, shapes)
-        sets.check_closed(region, operation.span)
-    outcomes = tuple((o.label, o.sink) for o in options.options)
-    path = body.decisions.add(body.node, body.edge_source, outcomes)
-    name = labels.attribute(path.replace(" from ", "_from_"))
-    return body.ref(body.builder.choice(region, arguments, numbers, path, name, operation.span))
-
-
-def _check_count(body: Body, option: OptionValue, given: int, span: Span) -> None:
+def check_count(body: Body, option: OptionValue, given: int, span: Span) -> None:
     """An option reads as many values as flow into the choice."""
     match option.operation:
         case Declared(declaration=declaration):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Const, Expr, InexactDivision, negation
+from compiler.expr import Const, Expr, InexactDivision, negation, opens
 from compiler.expr import binary as of_numbers
+from compiler.lowering import widths
 from compiler.lowering.values import Poison, Ref, Value, is_operation, kind
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
@@ -37,6 +38,7 @@ def binary(body: Body, node: ast.Binary) -> Value:
     if (isinstance(left, Ref) or isinstance(right, Ref)) and node.operator in OF_VALUES:
         return _of_values(body, node, left, right)
     numbers = _number(left, node, node.left), _number(right, node, node.right)
+    _check_open(node, *numbers)
     try:
         return of_numbers(node.operator, *numbers, node.span)
     except InexactDivision as error:
@@ -57,11 +59,22 @@ def _of_values(body: Body, node: ast.Binary, left: Value, right: Value) -> Ref:
             _reckoned(body, side, node, syntax)
     operands = tuple(v.number for v in values)
     if len(values) == 2:
+        widths.check_alike(body, values, node.span)
         return body.ref(body.builder.elementwise(node.operator, operands, span=node.span))
     swapped = isinstance(right, Ref)
     number = _number(left, node, node.left) if swapped else _number(right, node, node.right)
     made = body.builder.elementwise(node.operator, operands, number, swapped, node.span)
-    return body.ref(made)
+    return widths.narrowed(body, body.ref(made), node.span)
+
+
+def _check_open(node: ast.Binary, left: Expr, right: Expr) -> None:
+    """What is reckoned from a number still to be chosen grows with it, as its slices do."""
+    grows = {"+": (left, right), "*": (left, right), "-": (left,), "/": (left,), "//": (left,)}
+    compares = node.operator not in (*grows, "%", "^")
+    falls = [n for n in (left, right) if opens(n) and n not in grows.get(node.operator, ())]
+    if falls and not compares:
+        message = f"`{node.operator}` makes no slices of `{opens(falls[0])[0].decision}`"
+        raise fault("E0611", message, node.span, "`choose entangled` of the numbers meant")
 
 
 def _reckoned(body: Body, value: Ref, node: ast.Expr, syntax: ast.Expr) -> None:

@@ -17,15 +17,15 @@ from compiler.expr import (
     Expr,
     TooLong,
     if_else,
+    opens,
     symbols,
     truth,
 )
 from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan
-from compiler.lowering import arithmetic, calls, flow, labels, options, repeat, scan
+from compiler.lowering import arithmetic, calls, choices, flow, labels, options, repeat, scan
 from compiler.lowering.decisions import Decisions
 from compiler.lowering.values import (
     POISON,
-    Chosen,
     Composed,
     Conditional,
     Declared,
@@ -33,6 +33,7 @@ from compiler.lowering.values import (
     Poison,
     Ref,
     Repeated,
+    Several,
     Shared,
     StaticNeeded,
     Value,
@@ -63,17 +64,57 @@ class Body:
         """The body this one is a branch of."""
         self.node: str | None = None
         self.edge_source: str | None = None
+        self.user: str | None = None
+        """The op that is evaluated in place here."""
         self.decisions = Decisions()
         self.member = ""
-        """The member of a group whose body is being evaluated, as an attribute."""
+        """The member of a group whose body is being evaluated, as `n[2]`."""
+        self.stage: tuple[int, int] | None = None
+        """The repeat that is being written out, and the stage of it."""
+        self.edges = 0
+        """How many edges of the body have been written out."""
         self.shared_names: set[str] = set()
         self.part_names: dict[tuple[str, int], str] = {}
 
     def inside(self, region: Region) -> Body:
         """A body for a region inside this one."""
         inner = Body(self.lowering, region, self.frame)
-        inner.around = self
+        inner.around, inner.decisions = self, self.decisions
+        inner.node, inner.edge_source, inner.user = self.node, self.edge_source, self.user
+        inner.stage = self.stage
         return inner
+
+    @property
+    def owner(self) -> Body:
+        """The body of the declared region that this one is a branch of, or is."""
+        within = self
+        while within.around is not None and within.region.is_branch:
+            within = within.around
+        return within
+
+    @property
+    def is_step(self) -> bool:
+        """Whether this is, or stands in, the step of a repeat that is not written out."""
+        within: Body | None = self
+        while within is not None and within.region.is_branch:
+            if within.region.name == "step":
+                return True
+            within = within.around
+        return False
+
+    def is_open(self, operands: tuple[Ref, ...]) -> bool:
+        """Whether sizes of some values hang on numbers that are still to be chosen."""
+        shapes = [self.builder.shape(o.number) for o in operands]
+        return any(opens(size) for shape in shapes for size in shape)
+
+    @contextmanager
+    def inlining(self, name: str) -> Iterator[None]:
+        """Decisions in an op that is evaluated in place, and on no node, are called after it."""
+        outer, self.user = self.user, name
+        try:
+            yield
+        finally:
+            self.user = outer
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
@@ -131,9 +172,22 @@ class Body:
             case ast.Shared():
                 self.shared(statement)
             case ast.Keep():
-                self.region.keep = Keep(statement.count, statement.strength, statement.span)
+                self.region.keep = self.keep(statement)
             case ast.Auxiliary():
                 self.auxiliary(statement)
+
+    def keep(self, node: ast.Keep) -> Keep:
+        count = None if node.count is None else self.constant(node.count)
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool | str)):
+            message = f"what is kept is a whole number of at least 1, this is {count}"
+            raise fault("E0607", message, node.span)
+        if count is not None and count < 1:
+            message = f"what is kept is a whole number of at least 1, this is {count}"
+            raise fault("E0607", message, node.span)
+        above = None if node.above is None else self.constant(node.above)
+        if isinstance(above, bool | str):
+            raise fault("E0607", "a threshold is a number", node.span)
+        return Keep(count, node.strength, node.unit, node.in_all, above, node.span)
 
     def spoil(self, statement: ast.Statement) -> None:
         match statement:
@@ -145,7 +199,8 @@ class Body:
     def bind(self, statement: ast.Bind) -> None:
         names = [n.name for n in statement.names]
         if len(names) == 1:
-            self.frame.names[names[0]] = self.named(names[0], statement.value)
+            path = f"{self.member}.{names[0]}" if self.member else names[0]
+            self.frame.names[names[0]] = self.named(path, statement.value)
             return
         value = self.evaluate(statement.value)
         if not isinstance(value, Poison) and (
@@ -166,7 +221,10 @@ class Body:
         start = len(self.region.values)
         outer, self.node = self.node, name
         try:
-            result = self.evaluate(value, whole=True)
+            if isinstance(value, ast.Choose):
+                result = choices.choose(self, value, name)
+            else:
+                result = self.evaluate(value, whole=True)
         finally:
             self.node = outer
         new = range(start, len(self.region.values))
@@ -204,7 +262,7 @@ class Body:
                 statement.value.span,
                 f"`{name} = …` binds it",
             )
-        unique = f"{self.member}_{name}" if self.member else name
+        unique = f"{labels.attribute(self.member)}_{name}" if self.member else name
         while unique in self.shared_names:
             unique += "_"
         self.shared_names.add(unique)
@@ -234,13 +292,15 @@ class Body:
         outer = self.frame
         for index in range(count):
             frame = outer.extended(index=Const(index), **{f"earlier {name}": tuple(members)})
-            path = f"{name}[{index}]"
-            around, self.member = self.member, labels.attribute(path)
+            around = self.member
+            path = self.member = f"{around}.{name}[{index}]" if around else f"{name}[{index}]"
             with self.looking_up(frame):
                 for inner in statement.body.statements:
                     self.statement(inner)
                 member = self.named(path, statement.body.result, labels.attribute(path))
             self.member = around
+            if isinstance(member, Several) and member.chosen.amount.most == 1:
+                member = choices.joined(self, member, "sum", statement.body.result.span)
             if not isinstance(member, Ref | Poison):
                 raise fault(
                     "E0401",
@@ -284,7 +344,7 @@ class Body:
             case ast.Each():
                 return tuple(flow.each(self, node))
             case ast.Choose():
-                return Chosen(options.options(self, node.options), node.span)
+                return choices.choose(self, node)
             case ast.Repeat():
                 return Repeated(self.number(node.count), node, self.frame)
             case ast.Over():
@@ -300,6 +360,10 @@ class Body:
                 items = tuple(self.evaluate(item) for item in node.items)
                 self.lowering.budget.spend(node.span, length(items))
                 return items
+            case ast.Loose():
+                return flow.loose(self, node)
+            case ast.Range():
+                return self.range(node)
             case ast.SetExpr():
                 return options.set_value(self, node)
         raise TypeError(f"no meaning for {type(node).__name__}")
@@ -319,8 +383,12 @@ class Body:
         declaration = self.frame.scope.get(name)
         if isinstance(declaration, ast.SetDecl):
             return options.declared_set(self, declaration)
+        if isinstance(declaration, ast.CellDecl) and declaration.family is not None:
+            return self.family(declaration, node.span)
         if isinstance(declaration, ast.OpDecl | ast.CellDecl):
             return Declared(declaration, (), node.span)
+        if name == "edge":
+            return Const(self.owner.edges)
         if name in PHASES:
             return Const(name == self.lowering.phase)
         if name in LAYERS:
@@ -333,6 +401,31 @@ class Body:
             message = f"`{name}` is called with values, and no operation"
             raise fault("E0401", message, node.span, f"`{name}(…)`")
         raise fault("E0201", f"nothing is called `{name}`", node.span)
+
+    def family(self, declaration: ast.CellDecl, span: Span) -> Value:
+        """All kinds of a family of cells."""
+        assert declaration.family is not None
+        with self.looking_up(Frame({}, self.lowering.space.scope(declaration))):
+            count = self.constant(declaration.family)
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_MEMBERS:
+            message = f"a family has from 1 to {MOST_MEMBERS} cells, this is {count}"
+            raise fault("E0404", message, declaration.family.span)
+        return tuple(Declared(declaration, (), span, member) for member in range(count))
+
+    def range(self, node: ast.Range) -> Value:
+        """`8..64 by 8` as a list."""
+        first, last = self.constant(node.first), self.constant(node.last)
+        step = 1 if node.by is None else self.constant(node.by)
+        if any(not isinstance(n, int) or isinstance(n, bool) for n in (first, last, step)):
+            raise fault("E0404", "a range goes from one whole number to another", node.span)
+        if step < 1 or last < first:
+            message = f"there is no number from {first} to {last} by {step}"
+            raise fault("E0404", message, node.span, "the smaller one first, by at least 1")
+        count = (last - first) // step + 1
+        if count > MOST_MEMBERS:
+            message = f"a range has at most {MOST_MEMBERS} numbers, this has {count}"
+            raise fault("E0404", message, node.span)
+        return tuple(Const(first + step * i) for i in range(count))
 
     def number(self, node: ast.Expr) -> Expr:
         """An expression that must be a number, a flag or a word."""
@@ -348,7 +441,15 @@ class Body:
         value = self.number(node)
         if isinstance(value, Const):
             return value.value
+        self.check_decided(value, node.span)
         raise StaticNeeded(symbols(value), node.span)
+
+    def check_decided(self, value: Expr, span: Span) -> None:
+        """Nothing but sizes hangs on a number that is still to be chosen."""
+        if opens(value):
+            message = f"this hangs on `{opens(value)[0].decision}`, which is still to be chosen"
+            help = "choose between two operations or values instead"
+            raise fault("E0612", message, span, help)
 
     def flag(self, node: ast.Expr, value: Const) -> bool:
         """What a condition comes to."""
@@ -359,6 +460,8 @@ class Body:
 
     def when(self, node: ast.When) -> Value:
         condition = self.number(node.condition)
+        self.check_decided(condition, node.condition.span)
+        condition = self.lowering.outcome(condition)
         nothing = Composed((), node.span)
         if isinstance(condition, Const):
             if self.flag(node.condition, condition):
@@ -376,13 +479,17 @@ class Body:
             raise fault(
                 "E0401", "what is this when the condition does not hold?", node.span, "add `else`"
             )
-        raise StaticNeeded(symbols(condition), node.condition.span)
+        needed = StaticNeeded(symbols(condition), node.condition.span)
+        needed.condition = condition
+        raise needed
 
     def index(self, node: ast.Index) -> Value:
         base = self.evaluate(node.base)
         if isinstance(base, Poison):
             return base
-        if isinstance(base, Ref) and isinstance(self.region.node(base.number), Repeat):
+        if isinstance(base, Ref) and base.steps:
+            base = base.steps
+        elif isinstance(base, Ref) and isinstance(self.region.node(base.number), Repeat):
             return repeat.tap(self, node, base)
         if not isinstance(base, tuple):
             raise fault(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.expr import (
@@ -9,12 +11,15 @@ from compiler.expr import (
     Expr,
     const,
 )
-from compiler.lowering import flow, options
+from compiler.lowering import choices, flow, labels, options
 from compiler.lowering.values import (
     POISON,
+    Chosen,
+    ChosenNumber,
     Composed,
     Declared,
     Frame,
+    LayerCall,
     LayerOperation,
     Poison,
     SetValue,
@@ -38,7 +43,7 @@ def call(body: Body, node: ast.Call) -> Value:
     if isinstance(node.callee, ast.Name) and node.callee.name == SPLIT:
         return flow.split(body, node)
     callee = body.evaluate(node.callee)
-    arguments = [(a.name, body.evaluate(a.value)) for a in node.arguments]
+    arguments = list(_evaluated(body, callee, node))
     if isinstance(callee, Poison) or any(isinstance(v, Poison) for _, v in arguments):
         return POISON
     if isinstance(callee, SetValue):
@@ -49,13 +54,38 @@ def call(body: Body, node: ast.Call) -> Value:
             callee.declaration,
             callee.given + given,
         )
+    if isinstance(callee, Chosen):
+        given = tuple((n or "", v) for n, v in arguments)
+        passed = (options.passed_on(body, o, given, node.span) for o in callee.options.options)
+        known = callee.options
+        found = SetValue(tuple(passed), node.span, known.declaration, known.given + given)
+        return replace(callee, options=found, span=node.span)
     if isinstance(callee, Declared):
-        return Declared(
-            callee.declaration, callee.given + _placed(body, callee, arguments, node), node.span
-        )
+        given = callee.given + _placed(body, callee, arguments, node)
+        return replace(callee, given=given, span=node.span)
     if isinstance(callee, LayerOperation):
         return _layer_called(body, callee, arguments, node)
     raise fault("E0401", f"{kind(callee)} takes no arguments", node.callee.span)
+
+
+def _evaluated(body: Body, callee: Value, node: ast.Call) -> Iterator[tuple[str | None, Value]]:
+    """The arguments of a call; numbers chosen among them are called after their parameters."""
+    free: list[str] = []
+    if isinstance(callee, Declared):
+        free = [p.name for p in callee.declaration.parameters if p.default is None]
+    elif isinstance(callee, LayerOperation) and callee.layer in LAYERS:
+        free = [a.name for a in LAYERS[callee.layer].required]
+    named = {a.name for a in node.arguments}
+    places = iter([name for name in free if name not in named])
+    for argument in node.arguments:
+        name = argument.name or next(places, "value")
+        if isinstance(argument.value, ast.Choose):
+            title = callee.name if isinstance(callee, Declared) else labels.name_of(callee)
+            around = f"{body.node or body.user}." if body.node or body.user else ""
+            yield argument.name, choices.choose(body, argument.value, f"{around}{title}.{name}")
+        else:
+            value = body.evaluate(argument.value)
+            yield argument.name, value
 
 
 def _layer_called(
@@ -63,7 +93,7 @@ def _layer_called(
     callee: LayerOperation,
     arguments: list[tuple[str | None, Value]],
     node: ast.Call,
-) -> LayerOperation:
+) -> LayerOperation | LayerCall:
     """A layer with arguments, more of them if it had some already."""
     if callee.layer not in LAYERS:
         text = node.callee.span.text
@@ -80,6 +110,8 @@ def _layer_called(
             message = f"`{callee.layer}` takes {count} by position, this is one more"
             raise fault("E0303", message, node.span)
         given.append((name or free.pop(0), value))
+    if any(isinstance(value, ChosenNumber) for _, value in given):
+        return LayerCall(callee.layer, tuple(given), node.span)
     return layer_operation(body, callee.layer, tuple(given), node.span)
 
 

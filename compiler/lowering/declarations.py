@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from compiler.expr import Const, Expr, Symbol, const, symbols
+from compiler.expr import Const, Expr, Symbol, const, substitute, symbols
 from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
 from compiler.lowering import apply, calls, inputs
 from compiler.lowering.body import Body
@@ -70,7 +70,7 @@ class Lowering:
         self.static: dict[int, dict[str, Span]] = defaultdict(dict)
         """By declaration, the parameters that must be folded, and what needs it."""
         self.regions: dict[Any, Region | None] = {}
-        self.kinds: dict[int, tuple[Region, Span]] = {}
+        self.kinds: dict[Any, tuple[Region, Span]] = {}
         self.overridden: set[tuple[str, str]] = set()
         self.set_arguments: dict[str, list[str]] = defaultdict(list)
         for callee, name in named_arguments(space):
@@ -85,7 +85,16 @@ class Lowering:
         self.budget = Budget()
         self.uses: list[Declared] = []
         """The ops and cells that lead to what is being lowered."""
+        self.conditions: dict[int, dict[Expr, Span]] = defaultdict(dict)
+        """By declaration, the conditions on whose outcome its structure hangs."""
+        self.outcomes: Mapping[Expr, Const] = {}
+        """How such conditions come out in the region that is being lowered."""
         self.inlined: dict[int, bool] = {}
+        self.deciding: dict[int, bool] = {}
+        self.repeats = 0
+        """How many repeats have been written out."""
+        self.stages: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        """For every cell that decides for each stage by itself, the stages that it stands in."""
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
 
@@ -144,17 +153,20 @@ class Lowering:
                 if isinstance(value, Expr) and not isinstance(value, Const):
                     origin = self.static[id(declaration)][name]
                     raise StaticNeeded(symbols(value), declared.span, origin)
-            key = (id(declaration), ranks, tuple(folded.items()), tuple(functions), scanned)
+            open_ = {n: v for n, v in arguments.items() if n not in folded and isinstance(v, Expr)}
+            known = {**dict(_sizes(self.inputs(declaration) or (), shapes)), **open_}
+            assumed = self.assumed(declared, known)
+            which = (id(declaration), declared.member, declared.stage, tuple(assumed.values()))
+            key = (which, ranks, tuple(folded.items()), tuple(functions), scanned)
             if key not in self.regions:
                 try:
-                    self.regions[key] = self.lower_declared(
-                        declaration, folded, ranks, tuple(functions), scanned
-                    )
+                    with self.assuming(assumed):
+                        self.regions[key] = self.lower_declared(
+                            declared, folded, ranks, tuple(functions), scanned
+                        )
                 except StaticNeeded as needed:
-                    own = {p.name for p in declaration.parameters} & set(needed.names)
-                    if not own:
+                    if not self.learns(declaration, needed, known):
                         raise needed.fault("alone") from None
-                    self.static[id(declaration)] |= dict.fromkeys(own, needed.origin)
                     continue
                 except DartsError as error:
                     self.report(error)
@@ -167,9 +179,50 @@ class Lowering:
         region = self.regions[key]
         if region is None:
             return None
-        open_ = {n: v for n, v in arguments.items() if n not in folded} | functions
-        rest = [(n, const(v)) for n, v in open_.items()]  # type: ignore[arg-type]
+        left = {n: v for n, v in arguments.items() if n not in folded} | functions
+        rest = [(n, const(v)) for n, v in left.items()]  # type: ignore[arg-type]
         return region, tuple(rest)
+
+    def learns(
+        self,
+        declaration: ast.OpDecl | ast.CellDecl,
+        needed: StaticNeeded,
+        known: Mapping[str, Expr],
+    ) -> bool:
+        """Notes what a region must be lowered anew for: outcomes of conditions, or parameters."""
+        conditions = self.conditions[id(declaration)]
+        if needed.condition is not None and needed.condition not in conditions:
+            if set(needed.names) <= known.keys():
+                conditions[needed.condition] = needed.span
+                return True
+        own = {p.name for p in declaration.parameters} & set(needed.names)
+        self.static[id(declaration)] |= dict.fromkeys(own, needed.origin)
+        return bool(own)
+
+    def assumed(self, declared: Declared, known: Mapping[str, Expr]) -> dict[Expr, Const]:
+        """How the conditions come out on which the structure of a region hangs."""
+        found = {}
+        for condition, span in self.conditions[id(declared.declaration)].items():
+            outcome = self.outcome(substitute(condition, known))
+            if not isinstance(outcome, Const):
+                needed = StaticNeeded(symbols(outcome), declared.span, span)
+                needed.condition = outcome
+                raise needed
+            found[condition] = outcome
+        return found
+
+    @contextmanager
+    def assuming(self, assumed: Mapping[Expr, Const]) -> Iterator[None]:
+        """Lowers a region where some conditions have come out."""
+        outer, self.outcomes = self.outcomes, assumed
+        try:
+            yield
+        finally:
+            self.outcomes = outer
+
+    def outcome(self, condition: Expr) -> Expr:
+        """A condition, or how it comes out in the region that is being lowered."""
+        return self.outcomes.get(condition, condition)
 
     def functions(self, arguments: dict[str, Value]) -> dict[str, Expr]:
         """The arguments that are operations an op can apply whatever they are."""
@@ -187,7 +240,8 @@ class Lowering:
 
     def one_kind(self, declared: Declared, region: Region) -> None:
         """All uses of a cell share its decisions, so they must be of one structure."""
-        first, place = self.kinds.setdefault(id(declared.declaration), (region, declared.span))
+        which = (id(declared.declaration), declared.member, declared.stage)
+        first, place = self.kinds.setdefault(which, (region, declared.span))
         if isinstance(declared.declaration, ast.CellDecl) and first is not region:
             name = declared.declaration.name.name
             raise fault(
@@ -211,15 +265,16 @@ class Lowering:
 
     def lower_declared(
         self,
-        declaration: ast.OpDecl | ast.CellDecl,
+        declared: Declared,
         folded: dict[str, Value],
         ranks: tuple[int, ...],
         functions: tuple[str, ...],
         scanned: bool,
     ) -> Region | None:
+        declaration = declared.declaration
         is_cell = isinstance(declaration, ast.CellDecl)
         region = Region(
-            declaration.name.name,
+            declared.name,
             "cell" if is_cell else "op",
             header=_header(declaration),
             comment=declaration.comment,
@@ -320,9 +375,16 @@ class Lowering:
     def lower_network(self, declaration: ast.NetworkDecl, values: Mapping[str, Any]) -> Region:
         self.regions.clear()
         self.kinds.clear()
+        self.stages.clear()
         if len(declaration.outputs) > 1:
             raise fault("E0716", "a network has one output", declaration.outputs[1].span)
-        region = Region("network", "network", header=_header(declaration), span=declaration.span)
+        region = Region(
+            "network",
+            "network",
+            header=_header(declaration),
+            span=declaration.span,
+            order=self.order(declaration.span),
+        )
         body = Body(self, region, Frame({}, self.space.scope(declaration)))
         # sizes of the input are the data's, so they stand in the source as numbers
         sizes = (size for i in declaration.inputs for size in i.shape or ())
@@ -392,8 +454,59 @@ class Lowering:
         read = self.inputs(declaration)
         return 1 if read is None else len(read)
 
+    def staged(self, declared: Declared, stage: tuple[int, int] | None) -> Declared:
+        """A cell as it stands in a stage, if every stage decides for itself.
+
+        A use outside of repeats is a stage of its own.
+        """
+        declaration = declared.declaration
+        if not (isinstance(declaration, ast.CellDecl) and declaration.per_stage):
+            return declared
+        known = self.stages[id(declaration)]
+        place = stage or (-1 - len(known), 0)
+        if place not in known:
+            known.append(place)
+        return replace(declared, stage=known.index(place))
+
     def order(self, span: Span) -> tuple[int, int]:
         return list(self.space.scopes).index(span.source), span.start
+
+    def settles(self, node: ast.Node, scope: Mapping[str, ast.Declaration]) -> bool:
+        """Whether what is written here makes decisions of the body around it, or hangs on the
+        stage that it stands in."""
+        for inner in node.walk():
+            if isinstance(inner, ast.Choose):
+                return True
+            named = scope.get(inner.name) if isinstance(inner, ast.Name) else None
+            if isinstance(named, ast.CellDecl) and named.per_stage:
+                return True
+            if isinstance(named, ast.OpDecl | ast.SetDecl) and self.settled(named):
+                return True
+        return False
+
+    def settled(self, declaration: ast.OpDecl | ast.SetDecl) -> bool:
+        """Whether an op makes decisions of the body that uses it, or hangs on its stage."""
+        if id(declaration) not in self.deciding:
+            self.deciding[id(declaration)] = False
+            scope = self.space.scope(declaration)
+            self.deciding[id(declaration)] = self.settles(declaration, scope)
+        return self.deciding[id(declaration)]
+
+    def decides(self, declaration: ast.OpDecl | ast.CellDecl) -> bool:
+        """Whether decisions are made where an op or cell is used, by whichever body."""
+        if isinstance(declaration, ast.OpDecl):
+            return self.settled(declaration)
+        scope = self.space.scope(declaration)
+        return any(
+            isinstance(node, ast.Choose)
+            or (
+                isinstance(node, ast.Name)
+                and isinstance(inner := scope.get(node.name), ast.OpDecl | ast.CellDecl)
+                and inner is not declaration
+                and self.decides(inner)
+            )
+            for node in declaration.walk()
+        )
 
     def inlines(self, declaration: ast.Declaration) -> bool:
         """Whether an op belongs to the body that uses it: it decides, or draws masks there.
@@ -403,9 +516,10 @@ class Lowering:
         if id(declaration) not in self.inlined:
             self.inlined[id(declaration)] = False
             scope = self.space.scope(declaration)
-            self.inlined[id(declaration)] = any(
-                isinstance(node, ast.Choose)
-                or _draws_mask(node)
+            self.inlined[id(declaration)] = (
+                isinstance(declaration, ast.OpDecl) and self.settled(declaration)
+            ) or any(
+                _draws_mask(node)
                 or (
                     isinstance(node, ast.Name)
                     and isinstance(scope.get(node.name), ast.OpDecl)
@@ -414,6 +528,14 @@ class Lowering:
                 for node in declaration.walk()
             )
         return self.inlined[id(declaration)]
+
+
+def _sizes(inputs: tuple[ast.Input, ...], shapes: list[Dims]) -> Iterator[tuple[str, Expr]]:
+    """The sizes that patterns name, with what they are where values of some shapes flow in."""
+    for syntax, shape in zip(inputs, shapes, strict=False):
+        for entry, size in zip(syntax.shape or (), shape, strict=False):
+            if isinstance(entry, ast.Name) and entry.name != "_":
+                yield entry.name, size
 
 
 def _draws_mask(node: ast.Node) -> bool:
@@ -432,7 +554,8 @@ def _number_names(program: Program) -> None:
     Cells come first, since their names are those of the alphas and in genotypes.
     """
     taken: set[str] = set()
-    for region in sorted(program.regions(), key=lambda region: region.kind != "cell"):
+    first = ("network", "cell")
+    for region in sorted(program.regions(), key=lambda region: region.kind not in first):
         if region.is_branch:
             continue
         name, count = region.name, 1

@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import is_module
-from compiler.expr import Const, InexactDivision
+from compiler.expr import Const, InexactDivision, opens
 from compiler.layers import STATEFUL
-from compiler.lowering import apply, labels
+from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
     POISON,
     Chosen,
     Composed,
     Declared,
+    LayerCall,
     LayerOperation,
+    LooseValues,
     Poison,
     Ref,
     Repeated,
     Scanned,
     SetValue,
+    Several,
     Shared,
     Value,
     as_operands,
@@ -87,7 +90,7 @@ def stateful(body: Body, operation: Value) -> int:
             return -1000 if closes_over(operation) else 1
         case Composed():
             return sum(stateful(body, step) for step in operation.steps)
-        case Chosen() | Repeated() | Scanned() | Shared() | Declared():
+        case Chosen() | LayerCall() | Repeated() | Scanned() | Shared() | Declared():
             return -1000
     return 0
 
@@ -134,6 +137,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
         if body.node is not None and "[" in body.node and len(modules) == 1:
             name = labels.attribute(f"{body.node}_from_{body.edge_source}")
             body.region.replace(modules[0], name=name)
+        body.owner.edges += 1
         return result
     finally:
         body.edge_source = outer
@@ -142,6 +146,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
 def join(body: Body, node: ast.Call) -> Value:
     """`sum`, `mean` or `concat` of values; in it every argument is an edge."""
     values: list[Ref] = []
+    loose: list[int] = []
     how = node.callee.name  # type: ignore[union-attr]
     mark = body.decisions.mark
     for argument in node.arguments:
@@ -158,6 +163,11 @@ def join(body: Body, node: ast.Call) -> Value:
             value = body.evaluate(syntax)
         if isinstance(value, Poison):
             return POISON
+        if isinstance(value, Several):
+            value = choices.joined(body, value, how, argument.span)
+        if isinstance(value, LooseValues):
+            value = value.values
+            loose += range(len(values), len(values) + len(value))
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
     body.decisions.close_join(mark, body.node, node.span)
     if not values:
@@ -171,7 +181,37 @@ def join(body: Body, node: ast.Call) -> Value:
     if len(ranks) > 1 or 0 in ranks:
         found = " and ".join(apply.RANKS[rank] for rank in sorted(ranks))
         raise fault("E0501", f"{found} cannot be joined", node.span)
-    return body.ref(body.builder.join(how, tuple(v.number for v in values), node.span))
+    if how == "concat":
+        widths.check_concat(body, values, node.span)
+    else:
+        widths.check_alike(body, values, node.span)
+    numbers = tuple(v.number for v in values)
+    return body.ref(body.builder.join(how, numbers, node.span, tuple(loose)))
+
+
+def loose(body: Body, node: ast.Loose) -> Value:
+    """`loose n`: the members of a group that nothing reads.
+
+    Which these are is known once everything is decided, so in a final network they wait for it.
+    """
+    group = body.evaluate(ast.Name(node.name_span, node.name))
+    if isinstance(group, Poison):
+        return POISON
+    if not (isinstance(group, tuple) and all(isinstance(v, Ref) for v in group)):
+        message = f"`loose` goes with a group, this is {kind(group)}"
+        raise fault("E0401", message, node.span)
+    if not body.owner.decisions.made:
+        graph = body.region.graph
+        return tuple(v for v in group if not graph.out_degree(v.number))
+    if body.lowering.phase == "search":
+        name = node.name
+        raise fault(
+            "E0613",
+            f"which values of `{name}` are loose is unknown while choices are open",
+            node.span,
+            f"`concat({name}) when search else concat(loose {name})`",
+        )
+    return LooseValues(group)
 
 
 def split(body: Body, node: ast.Call) -> Value:
@@ -188,6 +228,9 @@ def split(body: Body, node: ast.Call) -> Value:
         raise fault("E0401", message, node.arguments[0].span, "split them one by one")
     if body.rank(operand) == 0:
         raise fault("E0502", "words of a text have no channels", node.arguments[0].span)
+    if opens(widths.width(body.builder.shape(operand.number))):
+        message = "`split` goes by the position of channels, but the width is still open"
+        raise fault("E0612", message, node.span, "split before the choice")
     count = body.constant(node.arguments[1].value)
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_PARTS:
         message = f"a value is split in 1 to {MOST_PARTS} parts, this is {count}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from compiler.expr import Const
 from compiler.lowering.values import (
+    Captured,
     Composed,
     Conditional,
     Declared,
+    LayerCall,
     LayerOperation,
     Shared,
     Value,
@@ -18,9 +21,8 @@ from dsl.vocabulary import LAYERS
 
 
 def attribute(path: str) -> str:
-    """`n[2]` as an identifier, `n2`."""
-    kept = (c for c in path.replace("[", "").replace("]", "").replace(" (", "_"))
-    return "".join(c if c.isalnum() or c == "_" else "" for c in kept)
+    """`n[2]` as an identifier, `n2`; `n[0] from a as block` as `n0_from_a_as_block`."""
+    return re.sub(r"\W+", "_", re.sub(r"[\[\]]", "", path)).rstrip("_")
 
 
 def label(operation: Value) -> str:
@@ -30,7 +32,7 @@ def label(operation: Value) -> str:
             own = [p.name for p in operation.declaration.parameters if p.default is None]
             given = dict(operation.given)
             parts = [given[n] for n in own if n in given and not isinstance(given[n], Shared)]
-            return "_".join([operation.declaration.name.name, *map(_worded, parts)])
+            return "_".join([operation.name, *map(_worded, parts)])
         case LayerOperation():
             required = [a.name for a in LAYERS[operation.layer].required]
             given_here = dict(operation.arguments)
@@ -40,6 +42,10 @@ def label(operation: Value) -> str:
             return "_".join(label(step) for step in operation.steps) or "identity"
         case Conditional():
             return label(operation.then)
+        case Const() | LayerCall():
+            return _worded(operation) if isinstance(operation, Const) else operation.layer
+        case Captured():
+            return operation.name or "value"
     return "option"
 
 

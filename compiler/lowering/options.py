@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compiler.builder import Builder
 from compiler.expr import Const, Expr, Symbol
@@ -16,17 +16,18 @@ from compiler.ir import (
     Region,
     is_in_place,
     is_module,
-    is_open,
 )
-from compiler.lowering import apply, calls, labels
+from compiler.lowering import apply, calls, capture, labels
 from compiler.lowering.usage import common_default
 from compiler.lowering.values import (
+    Captured,
     Declared,
     Frame,
     LayerOperation,
     Operation,
     OptionValue,
     Poison,
+    Ref,
     Repeated,
     SetValue,
     Value,
@@ -55,10 +56,13 @@ def options(body: Body, node: ast.Expr) -> SetValue:
 def declared_set(body: Body, declaration: ast.SetDecl) -> SetValue:
     """A set that has a name; it is the same wherever it is read."""
     known = body.lowering.sets
-    if id(declaration) not in known:
-        with body.looking_up(Frame({}, body.lowering.space.scope(declaration))):
-            known[id(declaration)] = set_value(body, declaration.value, declaration)
-    return known[id(declaration)]
+    if id(declaration) in known:
+        return known[id(declaration)]
+    with body.looking_up(Frame({}, body.lowering.space.scope(declaration))):
+        made = set_value(body, declaration.value, declaration)
+    if not any(isinstance(node, ast.Choose) for node in declaration.walk()):
+        known[id(declaration)] = made  # what is decided in it is decided anew at each use
+    return made
 
 
 def set_value(body: Body, node: ast.Expr, declaration: ast.SetDecl | None = None) -> SetValue:
@@ -73,19 +77,29 @@ def set_value(body: Body, node: ast.Expr, declaration: ast.SetDecl | None = None
         found += own
     if not found:
         raise fault("E0601", "this set has no option left", node.span)
+    _check_alike(found)
     if all(option.sink for option in found):
         raise fault("E0602", "every option is a sink, so none could be selected", node.span)
-    labels: dict[str, OptionValue] = {}
+    return SetValue(tuple(_told_apart(found)), node.span, declaration)
+
+
+def _told_apart(found: list[OptionValue]) -> Iterator[OptionValue]:
+    """Options with labels of their own; values that bear one name are numbered.
+
+    Raises:
+        DartsError: where operations or numbers bear one label.
+    """
+    taken: set[str] = set()
     for option in found:
-        if option.label in labels:
-            raise fault(
-                "E0603",
-                f"two options are called `{option.label}`",
-                option.span,
-                "give one of them another name with `as`",
-            )
-        labels[option.label] = option
-    return SetValue(tuple(found), node.span, declaration)
+        label, count = option.label, 2
+        while label in taken and isinstance(option.operation, Captured):
+            label, count = f"{option.label} ({count})", count + 1
+        if label in taken:
+            message = f"two options are called `{label}`"
+            help = "give one of them another name with `as`"
+            raise fault("E0603", message, option.span, help)
+        taken.add(label)
+        yield replace(option, label=label)
 
 
 def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionValue]:
@@ -104,19 +118,52 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         holds = body.constant(item.condition)
         if not body.flag(item.condition, Const(holds)):
             return
+    start = len(body.region.values)
     value = body.evaluate(item.value)
-    if isinstance(value, Poison):
-        raise DartsError(())
-    if not is_operation(value):
-        help = "list its options here" if isinstance(value, SetValue) else None
-        raise fault("E0601", f"an option is an operation, this is {kind(value)}", item.span, help)
-    label = _label(body, item, value)
-    yield OptionValue(value, label, item.sink, item.value.span)  # type: ignore[arg-type]
+    values = [value]
+    while any(isinstance(v, tuple | SetValue) for v in values):  # lists and sets spread
+        values = [inner for v in values for inner in _spread(v)]
+    places = {number: v for number, v in enumerate(values) if isinstance(v, Ref)}
+    captured = capture.captured(body, start, list(places.values()))
+    for number, v in enumerate(values):
+        if isinstance(v, Poison):
+            raise DartsError(())
+        if isinstance(v, OptionValue):
+            yield v
+            continue
+        if not (is_operation(v) or isinstance(v, Ref | Expr)):
+            message = f"an option is an operation, a value or a number, this is {kind(v)}"
+            raise fault("E0601", message, item.span)
+        made = next(captured) if number in places else v
+        label = _label(body, item, made, len(values))
+        yield OptionValue(made, label, item.sink, item.value.span)  # type: ignore[arg-type]
 
 
-def _label(body: Body, item: ast.Item, value: Value) -> str:
+def _spread(value: Value) -> tuple[Any, ...]:
+    """The members of a list, the options of a set, or the value alone."""
+    if isinstance(value, SetValue):
+        return value.options
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _check_alike(found: list[OptionValue]) -> None:
+    """Options of a set are all operations, all values or all numbers."""
+    kinds = {_kind_of(option): option for option in reversed(found)}
+    if len(kinds) > 1:
+        (one, first), (other, second) = list(kinds.items())[:2]
+        message = f"`{second.span.text}` is {other} and `{first.span.text}` {one}"
+        raise fault("E0601", f"{message}: options must be alike", second.span)
+
+
+def _kind_of(option: OptionValue) -> str:
+    if isinstance(option.operation, Captured):
+        return "a value"
+    return kind(option.operation)
+
+
+def _label(body: Body, item: ast.Item, value: Value | Captured, count: int) -> str:
     """An option's name; in `gate(f) for f in (tanh, relu) as f`, that of each `f`."""
-    if item.label is None:
+    if item.label is None or count > 1:
         return labels.label(value)
     if item.label not in [loop.name for loop in item.loops]:
         return item.label
@@ -179,35 +226,16 @@ def _with_argument(
     )
 
 
-def check_closed(region: Region, span: Span) -> None:
-    """No option decides anything itself.
-
-    Raises:
-        DartsError: when one does.
-    """
-    for option in region.options:
-        if is_open(option.body):
-            raise fault(
-                "E0605",
-                f"option `{option.label}` holds a decision of its own",
-                span,
-                "a cell that decides cannot be an option of another decision",
-            )
-
-
 def pass_through(region: Region, names: list[str], shapes: list[Dims]) -> tuple[int, ...]:
     """Gives a set's region its inputs, the first of which stands for its output."""
     builder = Builder(region)
     return tuple(builder.input(n, shape) for n, shape in zip(names, shapes, strict=True))[:1]
 
 
-def set_region(
-    body: Body, value: SetValue, ranks: list[int], span: Span
-) -> tuple[Region, Arguments]:
+def set_region(body: Body, value: SetValue, ranks: list[int]) -> tuple[Region, Arguments]:
     """A named set as a region over the arguments it is given and the sizes of its inputs.
 
-    An argument that only other uses give has the value that all options have by default. `span` is
-    where the set is chosen from.
+    An argument that only other uses give has the value that all options have by default.
     """
     declaration = value.declaration
     assert declaration is not None
@@ -236,7 +264,6 @@ def set_region(
         region.options = tuple(
             Option(o.label, o.sink, option(inner, o, passed, shapes, inputs)) for o in made.options
         )
-        check_closed(region, span)
         in_place = is_in_place(region)
         for made_option in region.options:
             if not (in_place or is_module(made_option.body)):

@@ -14,7 +14,7 @@ from compiler.ir import (
     Step,
     Tap,
 )
-from compiler.lowering import apply, labels
+from compiler.lowering import apply, labels, unrolled
 from compiler.lowering.values import (
     Composed,
     Declared,
@@ -33,15 +33,10 @@ if TYPE_CHECKING:
     from compiler.lowering.body import Body
 
 
-def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span) -> Ref:
+def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span) -> Value:
     syntax = operation.syntax
-    if body.region.kind != "network":
-        raise fault(
-            "E0714",
-            "a repeat stands in a network, not in an op, a cell, an option or another repeat",
-            syntax.span.head(len("repeat")),
-            "write it in the network, its steps as an op",
-        )
+    if unrolled.is_unrolled(body, operation, operands):
+        return unrolled.stack(body, operation, operands, span)
     bodies: list[tuple[tuple[Expr, ...] | None, ast.Expr]] = [(None, syntax.body)]
     spans = [(), *(tuple(p.span for p in e.places) for e in syntax.exceptions)]
     frame = operation.frame.extended(step=Symbol("step"), stage=Symbol("stage"))

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.expr import Const, Expr, symbols
-from compiler.ir import Arguments, Region
+from compiler.expr import Const, Expr, opens, symbols
+from compiler.ir import Arguments, Node, Region
 from compiler.layers import ACTIVATIONS
 from compiler.lowering.budget import MOST_TURNS
 from dsl import ast
+from dsl.calls import counted
 from dsl.diagnostics import DartsError, Label, fault
 from dsl.source import Span
 from dsl.vocabulary import NOTHING
@@ -28,6 +29,8 @@ class StaticNeeded(Exception):
     def __init__(self, names: tuple[str, ...], span: Span, origin: Span | None = None) -> None:
         super().__init__(", ".join(names))
         self.names, self.span, self.origin = names, span, origin or span
+        self.condition: Expr | None = None
+        """The condition of which no more than the outcome must be known."""
 
     def fault(self, whose: str) -> DartsError:
         """What to say where a symbol cannot be folded; `whose` parameters could be."""
@@ -48,6 +51,8 @@ class Ref:
     number: int
     owner: int
     name: str = field(default="", compare=False)
+    steps: tuple[Ref, ...] = field(default=(), compare=False)
+    """Of a repeat that is written out, the outputs of all its steps."""
 
 
 class Poison:
@@ -65,12 +70,30 @@ class LayerOperation:
 
 
 @dataclass(frozen=True)
+class LayerCall:
+    """A layer with arguments of which some are still to be chosen."""
+
+    layer: str
+    given: tuple[tuple[str, Value], ...]
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True)
 class Declared:
     """An op or a cell with the arguments given so far."""
 
     declaration: ast.OpDecl | ast.CellDecl
     given: tuple[tuple[str, Value], ...]
     span: Span = field(compare=False)
+    member: int | None = None
+    """Which of a family of cells it is."""
+    stage: int | None = None
+    """The number of the stage that it decides for, where every stage decides for itself."""
+
+    @property
+    def name(self) -> str:
+        parts = (self.declaration.name.name, self.member, self.stage)
+        return "_".join(str(part) for part in parts if part is not None)
 
 
 @dataclass(frozen=True)
@@ -97,9 +120,21 @@ class Conditional:
     span: Span = field(compare=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """The nodes that a value in a set is made by; they belong to the option and not to the body.
+
+    `nodes` bear the numbers they had in the region, as do the values outside that they read.
+    """
+
+    nodes: Mapping[int, Node]
+    result: int
+    name: str
+
+
 @dataclass(frozen=True)
 class OptionValue:
-    operation: Operation
+    operation: Operation | Captured | Expr
     label: str
     sink: bool
     span: Span = field(compare=False)
@@ -114,11 +149,66 @@ class SetValue:
     declaration: ast.SetDecl | None = None
     given: tuple[tuple[str, Value], ...] = ()
 
+    def holds(self, kind: type) -> bool:
+        """Whether its options are numbers (`Expr`) or values (`Captured`)."""
+        return isinstance(self.options[0].operation, kind)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How many options are chosen; those above `above` where that is open."""
+
+    least: int = 1
+    most: int = 1
+    above: float | None = None
+
+
+ONE = Amount()
+
+
+@dataclass(eq=False)
+class Birth:
+    """One evaluation of a `choose`: all uses of it obey one decision.
+
+    `clock` says what was evaluated before and after, `name` what it was bound to.
+    """
+
+    clock: int
+    name: str = ""
+    path: str = ""
+
 
 @dataclass(frozen=True)
 class Chosen:
     options: SetValue
     span: Span = field(compare=False)
+    birth: Birth
+    amount: Amount = ONE
+
+
+@dataclass(frozen=True, eq=False)
+class Several:
+    """Values of which some are chosen, to be joined."""
+
+    chosen: Chosen
+    operands: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LooseValues:
+    """The members of a group, of which those count that nothing reads in the end."""
+
+    values: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenNumber:
+    """A number to be chosen between calls that differ in it alone."""
+
+    path: str
+    values: tuple[Const, ...]
+    span: Span
+    used: list[Span] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +252,27 @@ class Repeated:
 
 
 Operation = (
-    LayerOperation | Declared | Composed | Conditional | Chosen | Repeated | Shared | Scanned
+    LayerOperation
+    | LayerCall
+    | Declared
+    | Composed
+    | Conditional
+    | Chosen
+    | Repeated
+    | Shared
+    | Scanned
 )
-Value = Expr | Ref | Poison | Operation | SetValue | tuple[Any, ...]
+Value = (
+    Expr
+    | Ref
+    | Poison
+    | Operation
+    | SetValue
+    | Several
+    | LooseValues
+    | ChosenNumber
+    | tuple[Any, ...]
+)
 
 
 def kind(value: Value) -> str:
@@ -176,8 +284,12 @@ def kind(value: Value) -> str:
             return "a value"
         case SetValue():
             return "a set"
-        case tuple():
+        case tuple() | LooseValues():
             return "a list"
+        case Several():
+            return "several chosen values"
+        case ChosenNumber():
+            return "a number to be chosen"
     return "an operation"
 
 
@@ -203,6 +315,10 @@ def as_operands(value: Value, span: Span) -> tuple[Ref, ...]:
         if not isinstance(item, Ref):
             if isinstance(item, Poison):
                 raise DartsError(())
+            if isinstance(item, Several):
+                many = counted(item.chosen.amount.most)
+                message = f"{many} values are chosen here, one is needed"
+                raise fault("E0610", message, span, f"`sum({item.chosen.span.text})` joins them")
             raise fault("E0401", f"a value is needed here, this is {kind(item)}", span)
     return items
 
@@ -223,9 +339,12 @@ def is_tied(operation: LayerOperation) -> bool:
 
 
 def closes_over(value: Value) -> bool:
-    """Whether an argument holds something of the body it comes from: a value, what is shared."""
-    if isinstance(value, Shared | Ref):
+    """Whether an argument holds something of the body it comes from: a value, what is shared or
+    still to be decided."""
+    if isinstance(value, Shared | Ref | Chosen | ChosenNumber | Several):
         return True
+    if isinstance(value, Expr):
+        return bool(opens(value))
     return any(closes_over(part) for part in _parts(value))
 
 
@@ -249,8 +368,12 @@ def _parts(value: Value) -> tuple[Any, ...]:
             return value.steps
         case Conditional():
             return (value.then, value.otherwise)
-        case Declared():
+        case Declared() | LayerCall():
             return tuple(given for _, given in value.given)
+        case LayerOperation():
+            return tuple(given for _, given in value.arguments)
+        case SetValue():
+            return tuple(option.operation for option in value.options)
         case Scanned():
             return (value.operation,)
         case tuple():

@@ -65,6 +65,7 @@ class _Owner:
     """The declared region being laid out: its path, and the names of what its branches hold."""
 
     path: str = ""
+    kind: str = ""
     inner: dict[tuple[int, int], str] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
 
@@ -141,7 +142,8 @@ class _Expansion:
         """The values that a region gives back."""
         around = self.owner
         if not region.is_branch:
-            self.owner = _Owner(at, inner_attributes(region), shared_attributes(region))
+            inner, shared = inner_attributes(region), shared_attributes(region)
+            self.owner = _Owner(at, region.name, inner, shared)
         names = attributes(region)
         values: dict[int, int] = {}
         outputs: dict[int, list[int]] = {}
@@ -200,7 +202,7 @@ class _Expansion:
                 taken = node.then if evaluate(node.condition, env) else node.otherwise
                 return self.region(taken, env, operands, at)[0]
             case Choice():
-                return self.choice(region, node, env, operands, at)
+                return self.choice(node, env, operands, at)
             case Scan():
                 return self.scan(node, env, operands, at)
         raise TypeError(f"cannot lay out {type(node).__name__}")
@@ -242,9 +244,9 @@ class _Expansion:
         return self.flat.add(replace(node, operands=tuple(operands), shape=_constants(shape)))
 
     def choice(
-        self, region: Region, node: Choice, env: dict[str, Any], operands: list[int], at: str
+        self, node: Choice, env: dict[str, Any], operands: list[int], at: str
     ) -> int:
-        tensor, row = self.weights[f"{region.name} {node.decision}"]
+        tensor, row = self.weights[f"{self.owner.kind} {node.decision}"]
         inner = self.bound(node, env, operands)
         joint = len(operands) > 1 and not is_in_place(node.region)
         values, terms = [], []
@@ -254,9 +256,20 @@ class _Expansion:
                 run = self.step if joint else self.value
                 values.append(run(option.body, dict(inner), operands, place))
                 terms.append(Term((Weight(self.around(tensor), row, column),)))
+        if node.how == "concat":
+            return self.side_by_side(values, terms, node)
         return self.flat.add(
             mixture(tuple(values), tuple(terms), self.flat.node(values[0]).shape, span=node.span)
         )
+
+    def side_by_side(self, values: list[int], terms: list[Term], node: Choice) -> int:
+        """Options each times its weight, channel after channel."""
+        parts = [
+            self.flat.add(mixture((value,), (term,), self.flat.node(value).shape, span=node.span))
+            for value, term in zip(values, terms, strict=True)
+        ]
+        joined = Join(operands=tuple(parts), how="concat", shape=(), name="concat", span=node.span)
+        return self.reckoned(joined, {}, parts)
 
     def repeat(self, node: Repeat, env: dict[str, Any], window: list[int], at: str) -> list[int]:
         """The outputs of all steps of a stack."""

@@ -87,8 +87,13 @@ def _declaration(node: ast.Declaration) -> list[Piece]:
             head += _flowing("to", node.outputs, Break.WHERE_NEEDED)
         case ast.OpDecl() | ast.CellDecl():
             word = "op" if isinstance(node, ast.OpDecl) else "cell"
-            head = [*said(f"{word} {node.name.name}"), *_parameters(node.parameters)]
+            head = said(f"{word} {node.name.name}")
+            if isinstance(node, ast.CellDecl) and node.family is not None:
+                head += [Word("["), Sub(node.family), Word("]")]
+            head += _parameters(node.parameters)
             head += _flowing("from", node.inputs or (), Break.WITH_GROUP)
+            if isinstance(node, ast.CellDecl) and node.per_stage:
+                head += [Line(indent=0, when=Break.WHERE_NEEDED), *said("per stage")]
     head = [Open(), *head, CLOSE, SPACE]
     if node.body.statements:
         return [*head, Sub(node.body)]

@@ -188,6 +188,26 @@ def _repeat(node: ast.Repeat) -> list[Piece]:
     return [Word("repeat"), SPACE, Sub(node.count, SUM), SPACE, *block(inside)]
 
 
+def _choose(node: ast.Choose) -> list[Piece]:
+    pieces: list[Piece] = said("choose entangled" if node.entangled else "choose")
+    if node.count is not None:
+        pieces += [SPACE, Sub(node.count, POSTFIX)]
+        pieces += [] if node.most is None else [Word(".."), Sub(node.most, POSTFIX)]
+        pieces += [SPACE, Word("of")]
+    return [*pieces, SPACE, Sub(node.options, POSTFIX), *_above(node.above)]
+
+
+def _above(threshold: ast.Expr | None) -> list[Piece]:
+    return [] if threshold is None else [SPACE, *said("above"), SPACE, Sub(threshold, POSTFIX)]
+
+
+def _range(node: ast.Range) -> list[Piece]:
+    pieces: list[Piece] = [Sub(node.first, POSTFIX), Word(".."), Sub(node.last, POSTFIX)]
+    return (
+        pieces if node.by is None else [*pieces, SPACE, *said("by"), SPACE, Sub(node.by, POSTFIX)]
+    )
+
+
 def _call(node: ast.Call) -> list[Piece]:
     return [Sub(node.callee, POSTFIX), *listed("(", [*map(_argument, node.arguments)], ")")]
 
@@ -240,8 +260,13 @@ def _group(node: ast.Group) -> list[Piece]:
 
 
 def _keep(node: ast.Keep) -> list[Piece]:
-    edges = "edge" if node.count == 1 else "edges"
-    return said(f"keep {node.count} {edges} per node by {node.strength}")
+    one = isinstance(node.count, ast.Number) and node.count.value == 1
+    pieces: list[Piece] = [Word("keep"), SPACE]
+    pieces += [] if node.count is None else [Sub(node.count), SPACE]
+    pieces += said(node.unit.removesuffix("s") if one else node.unit)
+    scope = "in all" if node.in_all else "per node"
+    pieces += [] if node.count is None else [SPACE, *said(scope)]
+    return [*pieces, SPACE, *said(f"by {node.strength}"), *_above(node.above)]
 
 
 _PIECES: dict[type[ast.Node], Callable[[Any], list[Piece]]] = {
@@ -253,7 +278,7 @@ _PIECES: dict[type[ast.Node], Callable[[Any], list[Piece]]] = {
     ast.When: _when,
     ast.Flow: _flow,
     ast.Each: _each,
-    ast.Choose: lambda node: [Word("choose"), SPACE, Sub(node.options, POSTFIX)],
+    ast.Choose: _choose,
     ast.Repeat: _repeat,
     ast.Over: lambda node: [
         Sub(node.operation, POSTFIX),
@@ -263,6 +288,8 @@ _PIECES: dict[type[ast.Node], Callable[[Any], list[Piece]]] = {
     ast.Call: _call,
     ast.Index: lambda node: [Sub(node.base, POSTFIX), Word("["), Sub(node.index), Word("]")],
     ast.Earlier: lambda node: said(f"earlier {node.name}"),
+    ast.Loose: lambda node: said(f"loose {node.name}"),
+    ast.Range: _range,
     ast.ListExpr: lambda node: listed("(", [[Sub(item)] for item in node.items], ")"),
     ast.SetExpr: _set,
     ast.Body: _body,

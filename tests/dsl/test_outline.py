@@ -32,7 +32,7 @@ File(language = 1, comment = 'A small op')  # 2:1
                         value: Name(name = 'k')  # 5:32
                     arguments: Argument(name = 'out')  # 5:35
                         value: Number(value = 8)  # 5:40
-                steps: Choose  # 5:46
+                steps: Choose(entangled = False)  # 5:46
                     options: SetExpr  # 5:53
                         items: Item(sink = True)  # 5:55
                             value: Name(name = 'none')  # 5:60

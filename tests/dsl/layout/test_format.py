@@ -94,13 +94,18 @@ class Trees:
 
         def item() -> ast.Item:
             loops, sink = self.some(loop, 0, 2), chance.random() < 0.3
-            return ast.Item(NOWHERE, sub(), sink, loops, self.maybe(sub), self.maybe(self.name))
+            value = spread() if chance.random() < 0.2 else sub()
+            return ast.Item(NOWHERE, value, sink, loops, self.maybe(sub), self.maybe(self.name))
+
+        def spread() -> ast.Range:
+            return ast.Range(NOWHERE, sub(), sub(), self.maybe(sub))
 
         atoms: list[Callable[[], Any]] = [
             self.word,
             lambda: ast.Number(NOWHERE, self.number()),
             lambda: ast.Flag(NOWHERE, chance.random() < 0.5),
             lambda: ast.Earlier(NOWHERE, self.name()),
+            lambda: ast.Loose(NOWHERE, self.name()),
         ]
         larger: list[Callable[[], Any]] = [
             lambda: ast.Unary(NOWHERE, chance.choice(["-", "not"]), sub()),
@@ -108,7 +113,8 @@ class Trees:
             lambda: ast.When(NOWHERE, sub(), sub(), self.maybe(sub)),
             lambda: ast.Flow(NOWHERE, self.some(sub, 2)),
             lambda: ast.Each(NOWHERE, sub(), self.some(sub, 1)),
-            lambda: ast.Choose(NOWHERE, sub()),
+            lambda: ast.Choose(NOWHERE, sub(), entangled=chance.random() < 0.5),
+            lambda: ast.Choose(NOWHERE, sub(), sub(), self.maybe(sub), self.maybe(sub)),
             lambda: ast.Repeat(NOWHERE, sub(), sub(), self.some(at, 0, 2)),
             lambda: ast.Over(NOWHERE, sub(), self.word()),
             lambda: ast.Call(NOWHERE, sub(), self.some(argument, 1)),
@@ -119,15 +125,23 @@ class Trees:
         return chance.choice(larger if depth else atoms)()
 
     def statement(self, depth: int) -> ast.Statement:
-        keep = self.chance.randint(1, 9), self.chance.choice(STRENGTHS)
         makes: list[Callable[[], ast.Statement]] = [
             lambda: ast.Bind(NOWHERE, self.some(self.word, 1, 3), self.expr()),
             lambda: ast.Shared(NOWHERE, self.word(), self.expr()),
             lambda: ast.Auxiliary(NOWHERE, self.expr()),
-            lambda: ast.Keep(NOWHERE, *keep, NOWHERE),
+            self.keep,
             lambda: ast.Group(NOWHERE, self.word(), self.expr(1), self.body(depth - 1)),
         ]
         return self.chance.choice(makes if depth else makes[:-1])()
+
+    def keep(self) -> ast.Keep:
+        chance = self.chance
+        unit, strength = chance.choice(["edges", "candidates"]), chance.choice(STRENGTHS)
+        number = ast.Number(NOWHERE, chance.randint(1, 9))
+        count: Any = chance.choice([number, self.word(), None])
+        above = self.expr(1) if count is None else self.maybe(lambda: self.expr(1))
+        in_all = count is not None and chance.random() < 0.5
+        return ast.Keep(NOWHERE, count, unit, in_all, strength, above, NOWHERE)
 
     def body(self, depth: int = 2) -> ast.Body:
         return ast.Body(NOWHERE, self.some(lambda: self.statement(depth), 0, 3), self.expr())

@@ -1,0 +1,352 @@
+"""`choose`: which kind of decision it is, and what becomes of values that it is applied to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from compiler.expr import Const, Expr, Open, opens
+from compiler.ir import Option, Region
+from compiler.ir import choices as choices_of
+from compiler.lowering import apply, capture, labels
+from compiler.lowering import options as sets
+from compiler.lowering.values import (
+    Amount,
+    Birth,
+    Captured,
+    Chosen,
+    ChosenNumber,
+    Composed,
+    Conditional,
+    Declared,
+    Operation,
+    Ref,
+    SetValue,
+    Several,
+    Value,
+)
+from dsl import ast
+from dsl.calls import counted
+from dsl.diagnostics import DartsError, Label, fault
+from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+
+def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
+    """The value of a `choose`; `name` is what it is bound to, if that is all of the binding."""
+    decisions = body.decisions
+    birth = decisions.born(name)
+    # A decision that is nested in this one comes after it, so its place is taken before.
+    source = None if body.decisions.option else body.edge_source
+    path = decisions.add(birth, body.node or body.user, source)
+    options = sets.options(body, node.options)
+    if options.holds(Captured):
+        amount = _amount(body, node, len(options.options))
+        return _of_values(body, Chosen(options, node.span, birth, amount), node.count is not None)
+    if options.holds(Expr):
+        if node.count is not None:
+            message = "one number is chosen, not several"
+            raise fault("E0601", message, node.span, "`choose { … }` of numbers")
+        return _of_numbers(body, node, options, path)
+    decisions.cancel(path)
+    if node.entangled:
+        message = "operations are not entangled, only numbers are"
+        raise fault("E0611", message, node.span, "`choose entangled { 3, 5 }` of a number")
+    birth = Birth(birth.clock, birth.name)
+    return Chosen(options, node.span, birth, _amount(body, node, len(options.options)))
+
+
+def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
+    """How many are chosen.
+
+    Raises:
+        DartsError: for a number that is impossible, or open without a threshold.
+    """
+    if node.count is None:
+        if node.above is not None:
+            message = "how many are chosen `above` it is not said"
+            raise fault("E0610", message, node.above.span, "`choose 1..3 of { … } above 0.5`")
+        return Amount()
+    least = body.constant(node.count)
+    most = least if node.most is None else body.constant(node.most)
+    for number in (least, most):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise fault("E0610", f"options are counted, this is {number}", node.count.span)
+    if most < max(least, 1):
+        raise fault("E0610", f"from {least} to {most} options are none", node.count.span)
+    if most > options:
+        have = f"there {'is' if options == 1 else 'are'} {counted(options)}"
+        raise fault("E0610", f"{counted(most)} cannot be chosen, {have}", node.count.span)
+    if node.above is None:
+        if most != least:
+            message = f"how many of {least} to {most} are chosen is open"
+            raise fault("E0610", message, node.span, "`above 0.5`, the weight that each must have")
+        return Amount(least, most)
+    threshold = body.constant(node.above)
+    if isinstance(threshold, bool | str) or not 0 <= threshold < 1:
+        message = f"a weight is from 0 to 1, this is {threshold}"
+        raise fault("E0610", message, node.above.span)
+    return Amount(least, most, float(threshold))
+
+
+# ---- numbers -------------------------------------------------------------------------------------
+
+
+def _of_numbers(body: Body, node: ast.Choose, options: SetValue, path: str) -> Value:
+    values = [o.operation for o in options.options]
+    for option in options.options:
+        if not isinstance(option.operation, Const) or isinstance(
+            option.operation.value, bool | str
+        ):
+            what = option.span.text
+            raise fault("E0601", f"`{what}` is no number that can be chosen", option.span)
+    if len(values) == 1:
+        body.decisions.cancel(path)
+        _warn_single(body, options)
+        return values[0]  # type: ignore[return-value]
+    check_owner(body, node.span)
+    outcomes = tuple((o.label, o.sink) for o in options.options)
+    numbers = tuple(value.value for value in values)  # type: ignore[union-attr]
+    body.decisions.settle(path, options=outcomes, numbers=numbers, node=None, source=None)
+    if node.entangled:
+        return Open(path, numbers)
+    return ChosenNumber(path, tuple(values), node.span)  # type: ignore[arg-type]
+
+
+def with_numbers(
+    body: Body, numbers: list[ChosenNumber], make: Operation, operands: tuple[Ref, ...], span: Span
+) -> Value:
+    """An operation that was given numbers still to be chosen: a choice between its calls."""
+    for number in numbers:
+        number.used.append(span)
+        if len(number.used) > 1:
+            raise fault(
+                "E0611",
+                "this number is used in two calls, so its options cannot have weights of their own",
+                number.span,
+                "`choose entangled { … }`, or one op that takes it for both",
+                Label(number.used[0], "the first"),
+            )
+    return _between_calls(body, numbers, make, operands, span)
+
+
+def _between_calls(
+    body: Body, numbers: list[ChosenNumber], make: Operation, operands: tuple[Ref, ...], span: Span
+) -> Value:
+    first, *rest = numbers
+    shapes = [body.builder.shape(o.number) for o in operands]
+    region = Region("choice", "branch", span=span)
+    names = apply.input_names(body, [make], len(shapes))
+    made = []
+    outcomes = next(d.options for d in body.decisions.made if d.path == first.path)
+    for (label, sink), value in zip(outcomes, first.values, strict=True):
+        given = instead(make, first, value)
+        inner_body = body.inside(Region(label, "branch", span=span))
+        inputs = [inner_body.builder.input(n, s) for n, s in zip(names, shapes, strict=True)]
+        refs = tuple(map(inner_body.ref, inputs))
+        if rest:
+            result = _between_calls(inner_body, rest, given, refs, span)
+        else:
+            result = apply.apply(inner_body, given, refs, span)
+        if not isinstance(result, Ref):
+            raise DartsError(())
+        made.append(Option(label, sink, inner_body.builder.finish((result.number,))))
+    region.options = tuple(made)
+    region.outputs = sets.pass_through(region, names, shapes)
+    operands_ = tuple(o.number for o in operands)
+    name = labels.attribute(first.path)
+    return body.ref(body.builder.choice(region, (), operands_, first.path, name, span))
+
+
+def instead(operation: Value, number: ChosenNumber, value: Const) -> Operation:
+    """An operation with a value in the place of a number that is to be chosen."""
+    assert isinstance(operation, Declared)
+    given = tuple((n, value if v is number else v) for n, v in operation.given)
+    return replace(operation, given=given)
+
+
+# ---- values --------------------------------------------------------------------------------------
+
+
+def _of_values(body: Body, chosen: Chosen, several: bool) -> Value:
+    options = [o.operation for o in chosen.options.options]
+    assert all(isinstance(o, Captured) for o in options)
+    amount = chosen.amount
+    decided = len(options) > amount.most or amount.least < amount.most
+    if decided:
+        check_owner(body, chosen.span)
+        outcomes = tuple((o.label, o.sink) for o in chosen.options.options)
+        changes = {"least": amount.least, "most": amount.most, "above": amount.above}
+        body.decisions.settle(chosen.birth.path, options=outcomes, node=None, **changes)
+        body.decisions.settle(chosen.birth.path, source=None)
+    else:
+        body.decisions.cancel(chosen.birth.path)
+    made = Several(chosen, ())
+    return made if several else joined(body, made, "sum", chosen.span)
+
+
+def joined(body: Body, several: Several, how: str, span: Span) -> Ref:
+    """Values of which some are chosen, joined."""
+    chosen = several.chosen
+    options: list[Captured] = [o.operation for o in chosen.options.options]  # type: ignore[misc]
+    if how not in ("sum", "concat"):
+        message = f"chosen values are joined by `sum` or `concat`, this is `{how}`"
+        raise fault("E0610", message, span)
+    operands = capture.operands_of(options)
+    if chosen.birth.path not in {made.path for made in body.decisions.made}:
+        return _all_of(body, options, operands, how, span)
+    region = Region("choice", "branch", span=chosen.span)
+    made = []
+    for option, value in zip(chosen.options.options, options, strict=True):
+        branch = capture.branch_of(body, value, operands, option.label)
+        branch.span = option.span
+        made.append(Option(option.label, option.sink, branch))
+        condition = ((chosen.birth.path, frozenset([option.label])),)
+        paths = {node.decision for _, _, node in choices_of(branch)}
+        if paths:
+            body.decisions.condition(condition, chosen.birth.clock, paths)
+    region.options = tuple(made)
+    shapes = [body.builder.shape(o) for o in operands]
+    names = [node.name for _, node in made[0].body.inputs]
+    region.outputs = sets.pass_through(region, names, shapes)
+    return body.ref(
+        body.builder.choice(
+            region,
+            (),
+            tuple(operands),
+            chosen.birth.path,
+            labels.attribute(chosen.birth.path.replace(" from ", "_from_")),
+            chosen.span,
+            how,
+        )
+    )
+
+
+def _all_of(body: Body, options: list[Captured], operands: list[int], how: str, span: Span) -> Ref:
+    """Values that are all chosen, whatever is decided."""
+    values = []
+    for option in options:
+        branch = capture.branch_of(body, option, operands, "x")
+        values.append(body.builder.expanded(branch, tuple(operands), "", None))
+    return body.ref(body.builder.join(how, tuple(values), span))
+
+
+# ---- operations ----------------------------------------------------------------------------------
+
+
+def applied(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span) -> Value:
+    """A decision between operations that values flow into."""
+    options, amount = operation.options, operation.amount
+    named, counts = options.declaration, body.lowering.chosen
+    place = options.span if named is None else named.value.span
+    counts[place] = max(counts.get(place, 0), len(options.options))
+    for option in options.options:
+        apply.check_count(body, option, len(operands), span)
+    selectable = [o for o in options.options if not o.sink]
+    shapes = [body.builder.shape(o.number) for o in operands]
+    numbers = tuple(o.number for o in operands)
+    if len(selectable) == amount.most == amount.least == len(options.options):
+        values = []
+        for option in selectable:
+            made = apply.branch(body, option.operation, shapes, option.label, span)
+            values.append(body.builder.branch(made, {}, numbers, option.label, span))
+        return body.ref(body.builder.join("sum", tuple(values), span))
+    check_owner(body, operation.span)
+    path = _path(body, operation)
+    decides = any(decides_here(body, o.operation) for o in options.options)
+    if decides or body.is_open(operands):
+        decides = True
+    if named is not None and not decides:
+        ranks = [len(shape) for shape in shapes]
+        region, arguments = sets.set_region(body, options, ranks)
+    else:
+        region, arguments = _branches(body, operation, operands), ()
+    name = labels.attribute(path.replace(" from ", "_from_"))
+    if operation.birth.name:
+        name = labels.attribute(f"{body.node or 'x'}_{operation.birth.name}")
+    made = body.builder.choice(region, arguments, numbers, path, name, operation.span)
+    return body.ref(made)
+
+
+def _path(body: Body, operation: Chosen) -> str:
+    """The decision that a `choose` of operations is; made at its first use."""
+    options, birth = operation.options, operation.birth
+    outcomes = tuple((o.label, o.sink) for o in options.options)
+    if birth.path:
+        body.decisions.reused(operation.span)
+        known = next(d for d in body.decisions.made if d.path == birth.path)
+        if known.options != outcomes:
+            message = "uses of one decision have the same options"
+            raise fault("E0606", message, operation.span)
+        return birth.path
+    return body.decisions.add(
+        birth, body.node or body.user, body.edge_source, outcomes, operation.amount
+    )
+
+
+def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Region:
+    """The options of a decision as branches of this region; they may decide themselves."""
+    options, path = operation.options, operation.birth.path
+    shapes = [body.builder.shape(o.number) for o in operands]
+    region = Region("choice", "branch", span=options.span)
+    names = apply.input_names(body, [o.operation for o in options.options], len(shapes))
+    made = []
+    for option in options.options:
+        clock, outer = body.decisions.clock, body.decisions.option
+        body.decisions.option = f"{path} as {option.label}"
+        try:
+            branch = apply.branch(body, option.operation, shapes, option.label, option.span, names)
+        finally:
+            body.decisions.option = outer
+        condition = ((path, frozenset([option.label])),)
+        if body.decisions.clock > clock:
+            body.decisions.condition(condition, clock)
+        written = {node.decision for _, _, node in choices_of(branch)}
+        if written:  # with the set, before its options were applied
+            body.decisions.condition(condition, operation.birth.clock, written)
+        made.append(Option(option.label, option.sink, branch))
+    region.options = tuple(made)
+    region.outputs = sets.pass_through(region, names, shapes)
+    return region
+
+
+def decides_here(body: Body, operation: Value) -> bool:
+    """Whether an operation makes decisions where it is applied, or calls a cell that does."""
+    match operation:
+        case Chosen() | ChosenNumber() | Several():
+            return True
+        case Expr():
+            return bool(opens(operation))
+        case Declared(declaration=declaration):
+            given = any(decides_here(body, value) for _, value in operation.given)
+            return given or body.lowering.decides(declaration)
+        case Composed(steps=steps):
+            return any(decides_here(body, step) for step in steps)
+        case Conditional(then=then, otherwise=otherwise):
+            return decides_here(body, then) or decides_here(body, otherwise)
+    return False
+
+
+def check_owner(body: Body, span: Span) -> None:
+    """A decision belongs to a cell or to the network.
+
+    Raises:
+        DartsError: where it stands in neither.
+    """
+    if body.owner.region.kind not in ("cell", "network"):
+        raise fault(
+            "E0605",
+            "a decision belongs to a cell or to the network",
+            span,
+            "let an op that decides be used there",
+        )
+    if body.is_step:
+        message = "a repeat whose steps decide is written out, and this one cannot be"
+        raise fault("E0605", message, span, "a count that is known, or a cell")
+
+
+def _warn_single(body: Body, options: SetValue) -> None:
+    counts = body.lowering.chosen
+    counts[options.span] = max(counts.get(options.span, 0), 1)

@@ -1,0 +1,183 @@
+"""Numbers that are still to be chosen and share weights: every size is a slice of the largest.
+
+A layer is as large as the largest number makes it. What a smaller number leaves out is zero: a
+`narrow` for each number, mixed by the weights of the decision, stands behind every layer that could
+make it something else. A kernel, heads, or a norm over channels are mixed as whole layers that
+share their weights. Once the number is chosen, a slice is all there is, and `narrow` is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from compiler.builder import Builder
+from compiler.expr import Const, Expr, Open, opens, substitute
+from compiler.ir import Dims, Option, Region, channel_axis
+from compiler.lowering import labels
+from compiler.lowering.values import LayerOperation, Ref
+from dsl.diagnostics import fault
+from dsl.source import Span
+from dsl.vocabulary import LAYERS
+
+if TYPE_CHECKING:
+    from compiler.lowering.body import Body
+
+Make = Callable[[Builder, int, dict[str, Expr]], int]
+"""Adds the layer for some chosen numbers behind a value."""
+
+SLICED = {
+    "conv": ("k", "out"),
+    "depthwise": ("k",),
+    "conv_transpose": ("out",),
+    "linear": ("out",),
+    "attention": ("heads",),
+    "embedding": ("d",),
+}
+"""The arguments that may be numbers still to be chosen."""
+RESTRICTED = {
+    "conv": ("k", "centre"),
+    "depthwise": ("k", "centre"),
+    "attention": ("heads", "active"),
+}
+"""An argument that may be open, and the one that says how much of it is used."""
+KEEPS_ZEROS = frozenset(
+    {"relu", "relu6", "gelu", "silu", "tanh", "leaky_relu", "elu", "selu", "hardswish", "mish"}
+    | {"square", "sin", "identity", "pool", "global_pool", "zero", "crop", "pad", "upsample"}
+    | {"flatten", "tokens", "dropout", "drop_path", "narrow"}
+)
+"""Layers that give zeros where they read zeros."""
+BY_POSITION = frozenset({"shuffle", "group_norm"})
+"""Layers that mix channels by their position, so that a slice is not what the whole gives."""
+
+
+def is_open(body: Body, operation: LayerOperation, operand: Ref) -> bool:
+    """Whether a layer, or what it reads, has a size that is still to be chosen."""
+    sizes = [*body.builder.shape(operand.number), *(v for _, v in operation.arguments)]
+    return any(opens(size) for size in sizes)
+
+
+def layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
+    """A layer where it, or what it reads, has a size that is still to be chosen."""
+    name, arguments = operation.layer, dict(operation.arguments)
+    _check(body, operation, operand)
+    restricted, active = RESTRICTED.get(name, ("", ""))
+    bound = arguments.get(restricted)
+    if name == "layer_norm":
+        bound, active = width(body.builder.shape(operand.number)), "active"
+    if bound is not None and opens(bound):
+        shared = _unique(body, name)
+
+        def make(builder: Builder, x: int, chosen: dict[str, Expr]) -> int:
+            own = (*operation.arguments, (active, substitute(bound, chosen)))
+            made = builder.layer(name, own, x, shared, operation.span)
+            builder.region.replace(made, shared=shared)
+            return made
+
+        made = _mixed(body, opens(bound), operand, make, shared, operation.span)
+    else:
+        made = body.ref(
+            body.builder.layer(name, operation.arguments, operand.number, span=operation.span)
+        )
+    return made if name in KEEPS_ZEROS else narrowed(body, made, operation.span)
+
+
+def narrowed(body: Body, value: Ref, span: Span) -> Ref:
+    """A value with zeros in the channels that smaller numbers leave out."""
+    size = width(body.builder.shape(value.number))
+    if not opens(size):
+        return value
+
+    def make(builder: Builder, x: int, chosen: dict[str, Expr]) -> int:
+        return builder.layer("narrow", (("n", substitute(size, chosen)),), x, span=span)
+
+    return _mixed(body, opens(size), value, make, "narrow", span)
+
+
+def width(shape: Dims) -> Expr:
+    return shape[channel_axis(len(shape))]
+
+
+def check_alike(body: Body, values: list[Ref], span: Span) -> None:
+    """Values that meet are chosen to be of one width.
+
+    Raises:
+        DartsError: where they are not.
+    """
+    found = [width(body.builder.shape(v.number)) for v in values if body.rank(v)]
+    if any(map(opens, found)) and len(set(found)) > 1:
+        chosen = next(o for size in found for o in opens(size))
+        message = f"values that meet have one width, but `{chosen.decision}` chooses that of one"
+        raise fault("E0612", message, span, "choose one number for both, or project one of them")
+
+
+def check_concat(body: Body, values: list[Ref], span: Span) -> None:
+    """Channels of a value whose width is open come last, so that a slice of the whole is whole.
+
+    Raises:
+        DartsError: where others follow them.
+    """
+    for value in values[:-1]:
+        chosen = opens(width(body.builder.shape(value.number)))
+        if chosen:
+            message = f"`{chosen[0].decision}` chooses the width of a value that others follow"
+            raise fault("E0612", message, span, "only the last part of a `concat` may be open")
+
+
+def _mixed(
+    body: Body,
+    numbers: tuple[Open, ...],
+    value: Ref,
+    make: Make,
+    name: str,
+    span: Span,
+    chosen: dict[str, Expr] | None = None,
+) -> Ref:
+    """A choice between layers that differ in numbers alone; of several, one in the other."""
+    first, *rest = numbers
+    decision = next(d for d in body.decisions.made if d.path == first.decision)
+    shape = body.builder.shape(value.number)
+    region = Region("choice", "branch", span=span)
+    made = []
+    for (label, sink), number in zip(decision.options, first.values, strict=True):
+        inner = body.inside(Region(label, "branch", span=span))
+        x = inner.builder.input("x", shape)
+        known = {**(chosen or {}), first.key: Const(number)}
+        if rest:
+            result = _mixed(inner, tuple(rest), inner.ref(x), make, name, span, known).number
+        else:
+            result = make(inner.builder, x, known)
+        made.append(Option(label, sink, inner.builder.finish((result,))))
+    region.options = tuple(made)
+    region.outputs = (Builder(region).input("x", shape),)
+    decided = labels.attribute(f"{name}_{first.decision}")
+    number = body.builder.choice(region, (), (value.number,), first.decision, decided, span)
+    return body.ref(number)
+
+
+def _check(body: Body, operation: LayerOperation, operand: Ref) -> None:
+    name, arguments = operation.layer, dict(operation.arguments)
+    for argument, value in arguments.items():
+        if opens(value) and argument not in SLICED.get(name, ()):
+            message = f"`{argument}` of `{name}` has no slices, so it cannot be entangled"
+            raise fault("E0611", message, operation.span, "choose between operations")
+    for number in opens(arguments.get("k", Const(1))):
+        if any(not isinstance(v, int) or v % 2 == 0 for v in number.values):
+            message = "entangled kernels have one centre, so they are odd"
+            raise fault("E0611", message, operation.span)
+    size = width(body.builder.shape(operand.number))
+    grouped = name == "conv" and arguments.get("groups") != Const(1)
+    if opens(size) and (name in BY_POSITION or grouped):
+        title = "a grouped `conv`" if grouped else f"`{name}`"
+        message = f"{title} goes by the position of channels, but the width is still open"
+        raise fault("E0612", message, operation.span, f"`{LAYERS[name].name}` before the choice")
+
+
+def _unique(body: Body, name: str) -> str:
+    """A name for a module that the options of a number share."""
+    taken = body.owner.shared_names
+    unique, count = name, 1
+    while unique in taken:
+        unique, count = f"{name}_{count}", count + 1
+    taken.add(unique)
+    return unique
