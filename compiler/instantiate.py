@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from compiler import joins, layers
-from compiler.expr import Plain, evaluate, symbols
+from compiler.expr import Expr, Plain, evaluate, symbols
 from compiler.facts import Facts, Instance, Made, OpenSize, Sizes
 from compiler.ir import (
     Arguments,
@@ -97,8 +97,10 @@ def _walked(program: Program, length: int) -> Facts:
             if node.below is not None:
                 walker.words = walker.value(node.below, env, node)
         instance = walker.region(network, env, shapes)
-        for number in (*network.outputs[:1], *network.auxiliary):
-            walker.promise(network, env, number, instance.shapes[number])
+        for number, promise in zip(network.outputs, network.promises, strict=True):
+            walker.promise(network, env, number, promise, instance.shapes[number])
+        for number in network.auxiliary:
+            walker.promise(network, env, number, network.promises[0], instance.shapes[number])
     except DartsError as error:
         walker.collector.extend(error)
         instance = Instance(network, {}, None, 0, 0)
@@ -264,13 +266,18 @@ class _Walker(Whereabouts):
             raise AssertionError(f"{node} has shape {found}, inferred as {symbolic}")
 
     def promise(
-        self, network: Region, env: dict[str, Plain], number: int, output: Sizes | None
+        self,
+        network: Region,
+        env: dict[str, Plain],
+        number: int,
+        promise: tuple[Expr | None, ...],
+        output: Sizes | None,
     ) -> None:
-        """The network must give the shape that its `to` says, and so must its auxiliary head."""
+        """The network must give the shapes that its `to` says, its auxiliary head the first."""
         if output is None:
             return
         node = network.node(number)
-        wanted = [None if size is None else self.value(size, env, node) for size in network.promise]
+        wanted = [None if size is None else self.value(size, env, node) for size in promise]
         fits = len(wanted) == len(output) and all(
             size in (None, given) for size, given in zip(wanted, output, strict=False)
         )
