@@ -13,7 +13,7 @@ from compiler.ir import (
     Region,
 )
 from compiler.layers import SQUARE_WINDOW
-from compiler.lowering import calls, labels, repeat, scan, sharing
+from compiler.lowering import calls, labels, lists, repeat, scan, sharing
 from compiler.lowering import options as sets
 from compiler.lowering.values import (
     POISON,
@@ -197,6 +197,10 @@ def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Sp
         raise scan.without_over(body, operation, operands, span) or error
     check_numbers(body, operands, name, span)
     closing = any(closes_over(value) or holds_numbers(value) for value in arguments.values())
+    if isinstance(declaration, ast.OpDecl) and body.lowering.lists.given_by(declaration):
+        result = _inlined(body, declaration, arguments, operands)
+        lists.check(declaration, result)
+        return result
     if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
         return _inlined(body, declaration, arguments, operands)
     if isinstance(declaration, ast.CellDecl) and any(body.rank(o) == 2 for o in operands):
@@ -252,7 +256,8 @@ def _same_shapes(kept: Region, given: Region, env: dict[str, Expr]) -> bool:
 def _inlined(
     body: Body, declaration: ast.OpDecl, arguments: dict[str, Value], operands: tuple[Ref, ...]
 ) -> Value:
-    """An op that holds decisions: each use makes its own, so its body is evaluated in place."""
+    """An op whose body is evaluated in place: it holds decisions, of which each use makes its own,
+    or gives back a list."""
     frame = Frame(dict(arguments), body.lowering.space.scope(declaration))
     with body.looking_up(frame):
         if declaration.inputs is None:

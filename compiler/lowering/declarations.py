@@ -19,6 +19,7 @@ from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
 from compiler.lowering import apply, calls, inputs, outputs
 from compiler.lowering.body import Body
 from compiler.lowering.budget import Budget
+from compiler.lowering.lists import Lists
 from compiler.lowering.usage import named_arguments
 from compiler.lowering.values import (
     Declared,
@@ -86,6 +87,7 @@ class Lowering:
         self.uses: list[Declared] = []
         """The ops and cells that lead to what is being lowered."""
         self.inlined: dict[int, bool] = {}
+        self.lists = Lists(space)
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
 

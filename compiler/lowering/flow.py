@@ -84,7 +84,8 @@ def stateful(body: Body, operation: Value) -> int:
         case LayerOperation():
             return -1000 if is_tied(operation) else int(operation.layer in STATEFUL)
         case Declared(declaration=ast.OpDecl() as op) if not body.lowering.inlines(op):
-            return -1000 if closes_over(operation) else 1
+            in_place = closes_over(operation) or body.lowering.lists.given_by(op)
+            return -1000 if in_place else 1
         case Composed():
             return sum(stateful(body, step) for step in operation.steps)
         case Chosen() | Repeated() | Scanned() | Shared() | Declared():
