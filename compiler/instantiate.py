@@ -93,9 +93,6 @@ def _walked(program: Program, length: int) -> Facts:
             if open_here:
                 message = f"this hangs on `{min(open_here)}`, which is open until the network runs"
                 raise fault("E0719", message, node.span)
-        for _, node in network.inputs:
-            if node.below is not None:
-                walker.words = walker.value(node.below, env, node)
         instance = walker.region(network, env, shapes)
         for number, promise in zip(network.outputs, network.promises, strict=True):
             walker.promise(network, env, number, promise, instance.shapes[number])
@@ -119,8 +116,6 @@ def _walked(program: Program, length: int) -> Facts:
 class _Walker(Whereabouts):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self.words = 0
-        """What the words that the network reads are below."""
         self.uses: dict[str, set[tuple[tuple[str, Any], ...]]] = {}
         self.known: dict[Any, Instance] = {}
         self.shapes: dict[int, list[dict[int, Sizes | None]]] = {}
@@ -357,13 +352,8 @@ class _Walker(Whereabouts):
                 node.span,
                 "say how much is padded, with `padding:`",
             )
-        if node.layer == "embedding" and arguments["n"] != self.words:
-            raise self.fault(
-                "E0503",
-                f"the table has {arguments['n']} rows, the words are below {self.words}",
-                node.span,
-                "one number for both",
-            )
+        if node.layer == "embedding":
+            self.check_rows(node, env, arguments["n"])
         if node.layer == "embedding" and node.shared:
             self.tables[node.shared] = arguments["n"], arguments["d"]
         if arguments.get("tied", NOTHING) != NOTHING:
@@ -376,6 +366,14 @@ class _Walker(Whereabouts):
         instance.own[number] = weights, layers.macs(node.layer, shape, out, arguments)
         self.layers[-1] += 1
         return out, weights
+
+    def check_rows(self, node: Layer, env: dict[str, Plain], rows: Any) -> None:
+        """An embedding has a row for every word that the network's input may hold."""
+        region, _, _ = self.frames[-1]
+        words = self.value(region.node(node.operands[0]).below, env, node)
+        if rows != words:
+            message = f"the table has {rows} rows, the words are below {words}"
+            raise self.fault("E0503", message, node.span, "one number for both")
 
     def condition(self, node: Select, env: dict[str, Plain]) -> bool:
         value = self.value(node.condition, env, node)

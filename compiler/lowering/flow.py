@@ -60,7 +60,7 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
     if is_operation(first):
         return Composed((first, *rest), node.span)  # type: ignore[arg-type]
     operands = as_operands(first, node.steps[0].span)
-    if whole and len(operands) == 1:
+    if whole and len(operands) == 1 and body.rank(operands[0]):  # words stay in the network
         shapes = [body.builder.shape(operands[0].number)]
         if sum(stateful(body, o) for o in rest) > 1:
             steps = Composed(rest, node.steps[1].span.to(node.span))  # type: ignore[arg-type]
