@@ -25,11 +25,11 @@ def check(body: Body, declaration: ast.NetworkDecl, results: tuple[Value, ...]) 
             message = "the network gives back the words that it reads"
             raise fault("E0502", message, span, "let an `embedding` read them")
     if len(results) != promised:
-        values = "values" if len(results) > 1 else "value"
+        values = "value" if promised == 1 else "values"
         raise fault(
             "E0716",
-            f"the network promises {counted(promised)}, this gives back "
-            f"{counted(len(results))} {values}",
+            f"the network promises {counted(promised)} {values}, this gives back "
+            f"{counted(len(results))}",
             span,
             "join them with `concat` or `sum`, or promise each behind `to`"
             if promised == 1
