@@ -66,6 +66,14 @@ SMALL = """
         return twice -> global_pool(max) -> linear(classes)
     }
 """
+SEVERAL = """
+    cell unit(H) from x, h[H] = (concat(x, h) -> linear(H)) -> choose { tanh, relu }
+    network(V = 7, H = 4) from image[3, 4, 4], state[T] below V to state[T, V], class[3] {
+        look = image -> flatten -> linear(H)
+        h = ((state -> embedding(V, H)) + look) -> unit(H) over T
+        return (h -> linear(V), look -> linear(3))
+    }
+"""
 
 
 def model_of(space, genotype=None, **values):
@@ -93,6 +101,10 @@ def small():
 
 def two_states():
     return model_of(space(TWO_STATES), bptt=2)
+
+
+def several():
+    return model_of(space(SEVERAL), bptt=2)
 
 
 def built(model):
@@ -185,10 +197,11 @@ def bench():
     return model_of(space(BENCH))
 
 
-@pytest.mark.parametrize("make", [bench, two_states, small])
+@pytest.mark.parametrize("make", [bench, two_states, small, several])
 @pytest.mark.parametrize("format", ["onnx", "torch"])
 def test_other_families(tmp_path, make, format):
-    """Residual blocks, a state of two parts, and relus that onnxscript would fold wrongly."""
+    """Residual blocks, a state of two parts, relus that onnxscript would fold wrongly, and inputs
+    and outputs that are several."""
     model = make()
     network, exported = written(model, tmp_path, format)
     agrees(network, read_back(exported.path, format), interface_of(model), (1, 4))
@@ -224,6 +237,16 @@ def test_names_and_sizes_in_an_onnx_file(tmp_path):
         "state_0_after": state,
         "state_1_after": state,
     }
+
+
+def test_several_are_called_as_in_the_space_and_each_name_stands_once(tmp_path):
+    model = several()
+    assert interface_of(model) == Interface(
+        (Inputs("image", (3, 4, 4)), Inputs("state", (2,), 1, 7)), ("state", "class")
+    )
+    graph = onnx.load(written(model, tmp_path, "onnx")[1].path).graph
+    assert [each.name for each in graph.input] == ["image", "state", "state_"]
+    assert [each.name for each in graph.output] == ["state__", "class", "state_after"]
 
 
 def test_weights_are_written_under_every_name(tmp_path):
