@@ -15,6 +15,7 @@ from compiler.ir import (
 from compiler.layers import SQUARE_WINDOW
 from compiler.lowering import calls, labels, lists, repeat, scan, sharing
 from compiler.lowering import options as sets
+from compiler.lowering.inputs import bind_in_place
 from compiler.lowering.values import (
     POISON,
     Chosen,
@@ -266,11 +267,7 @@ def _inlined(
                 return operation
             return apply(body, operation, operands, declaration.body.result.span)
         for syntax, operand in zip(declaration.inputs, operands, strict=True):
-            frame.names[syntax.name.name] = operand
-            shape = body.builder.shape(operand.number)
-            for entry, size in zip(syntax.shape or (), shape, strict=False):
-                if isinstance(entry, ast.Name) and entry.name != "_":
-                    frame.names.setdefault(entry.name, size)
+            bind_in_place(body, syntax, operand)
         return body.block(declaration.body)
 
 
