@@ -342,9 +342,9 @@ def test_a_file_that_computes_something_else(tmp_path, monkeypatch, format):
     else:
         graph = export._onnx_graph
 
-        def other(subject, names):
+        def other(subject, names, outputs):
             subject.model.linear.bias.add_(1e-3)
-            given = graph(subject, names)
+            given = graph(subject, names, outputs)
             subject.model.linear.bias.sub_(1e-3)
             return given
 
