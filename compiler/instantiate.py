@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from compiler import joins, layers
-from compiler.expr import Plain, evaluate, symbols
+from compiler.expr import Expr, Plain, evaluate, symbols
 from compiler.facts import Facts, Instance, Made, OpenSize, Sizes
 from compiler.ir import (
     Arguments,
@@ -93,12 +93,11 @@ def _walked(program: Program, length: int) -> Facts:
             if open_here:
                 message = f"this hangs on `{min(open_here)}`, which is open until the network runs"
                 raise fault("E0719", message, node.span)
-        for _, node in network.inputs:
-            if node.below is not None:
-                walker.words = walker.value(node.below, env, node)
         instance = walker.region(network, env, shapes)
-        for number in (*network.outputs[:1], *network.auxiliary):
-            walker.promise(network, env, number, instance.shapes[number])
+        for number, promise in zip(network.outputs, network.promises, strict=True):
+            walker.promise(network, env, number, promise, instance.shapes[number])
+        for number in network.auxiliary:
+            walker.promise(network, env, number, network.promises[0], instance.shapes[number])
     except DartsError as error:
         walker.collector.extend(error)
         instance = Instance(network, {}, None, 0, 0)
@@ -117,8 +116,6 @@ def _walked(program: Program, length: int) -> Facts:
 class _Walker(Whereabouts):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self.words = 0
-        """What the words that the network reads are below."""
         self.uses: dict[str, set[tuple[tuple[str, Any], ...]]] = {}
         self.known: dict[Any, Instance] = {}
         self.shapes: dict[int, list[dict[int, Sizes | None]]] = {}
@@ -264,13 +261,18 @@ class _Walker(Whereabouts):
             raise AssertionError(f"{node} has shape {found}, inferred as {symbolic}")
 
     def promise(
-        self, network: Region, env: dict[str, Plain], number: int, output: Sizes | None
+        self,
+        network: Region,
+        env: dict[str, Plain],
+        number: int,
+        promise: tuple[Expr | None, ...],
+        output: Sizes | None,
     ) -> None:
-        """The network must give the shape that its `to` says, and so must its auxiliary head."""
+        """The network must give the shapes that its `to` says, its auxiliary head the first."""
         if output is None:
             return
         node = network.node(number)
-        wanted = [None if size is None else self.value(size, env, node) for size in network.promise]
+        wanted = [None if size is None else self.value(size, env, node) for size in promise]
         fits = len(wanted) == len(output) and all(
             size in (None, given) for size, given in zip(wanted, output, strict=False)
         )
@@ -350,13 +352,8 @@ class _Walker(Whereabouts):
                 node.span,
                 "say how much is padded, with `padding:`",
             )
-        if node.layer == "embedding" and arguments["n"] != self.words:
-            raise self.fault(
-                "E0503",
-                f"the table has {arguments['n']} rows, the words are below {self.words}",
-                node.span,
-                "one number for both",
-            )
+        if node.layer == "embedding":
+            self.check_rows(node, env, arguments["n"])
         if node.layer == "embedding" and node.shared:
             self.tables[node.shared] = arguments["n"], arguments["d"]
         if arguments.get("tied", NOTHING) != NOTHING:
@@ -369,6 +366,14 @@ class _Walker(Whereabouts):
         instance.own[number] = weights, layers.macs(node.layer, shape, out, arguments)
         self.layers[-1] += 1
         return out, weights
+
+    def check_rows(self, node: Layer, env: dict[str, Plain], rows: Any) -> None:
+        """An embedding has a row for every word that the network's input may hold."""
+        region, _, _ = self.frames[-1]
+        words = self.value(region.node(node.operands[0]).below, env, node)
+        if rows != words:
+            message = f"the table has {rows} rows, the words are below {words}"
+            raise self.fault("E0503", message, node.span, "one number for both")
 
     def condition(self, node: Select, env: dict[str, Plain]) -> bool:
         value = self.value(node.condition, env, node)

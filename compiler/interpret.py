@@ -55,7 +55,8 @@ def interpret(
     training: bool = True,
     hidden: Sequence[Tensor] | None = None,
 ) -> Any:
-    """The network's output for `inputs`; `weights[kind]` are the rows of mixing weights.
+    """The network's output for `inputs`, a tuple of several; `weights[kind]` are the rows of mixing
+    weights.
 
     With states in the network, the output and the state after it, as the generated code has them;
     `hidden` are the states before, zeros if None.
@@ -66,10 +67,19 @@ def interpret(
         sizes = sizes_of(value, len(node.shape))
         pairs = zip(node.shape, sizes, strict=True)
         env.update({size.name: n for size, n in pairs if isinstance(size, Symbol)})
-    (output,) = run.region(program.network, env, list(inputs), "")
-    if not run.after:
+    outputs = run.region(program.network, env, list(inputs), "")
+    return given_back(outputs, run.after)
+
+
+def given_back(outputs: Sequence[Tensor], after: Sequence[Tensor]) -> Any:
+    """What a network gives back: its outputs, and behind them the states where it has some.
+
+    Several of either are a tuple.
+    """
+    output = outputs[0] if len(outputs) == 1 else tuple(outputs)
+    if not after:
         return output
-    return output, run.after[0] if len(run.after) == 1 else tuple(run.after)
+    return output, after[0] if len(after) == 1 else tuple(after)
 
 
 def sizes_of(x: Tensor, rank: int) -> tuple[int, ...]:

@@ -72,6 +72,11 @@ class Input(Node):
     demands: tuple[Expr | None, ...] = ()
     below: Expr | None = None
 
+    @property
+    def batch_axis(self) -> int:
+        """Where the batch is in its tensor: first, or second behind the time."""
+        return int(len(self.shape) == 2 or self.below is not None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Node):
@@ -280,8 +285,8 @@ class Region:
     auxiliary: tuple[int, ...] = ()
     kernels: set[str] = field(default_factory=set, repr=False)
     """Symbols taken to be odd, since windows of that size are padded automatically."""
-    promise: tuple[Expr | None, ...] = ()
-    """The shape that a network says it gives, None for a size it leaves open."""
+    promises: tuple[tuple[Expr | None, ...], ...] = ()
+    """The shape of each output that a network says it gives, None for a size it leaves open."""
     order: tuple[int, int] = (0, 0)
     """Where the declaration stands: the number of its file, and the place in it."""
     decided: tuple[str, ...] = ()
@@ -317,7 +322,7 @@ class Region:
 
     @property
     def output(self) -> Any:
-        """The node of the output; of the first, where states are given back."""
+        """The node of the output; of the first, where there are several."""
         return self.node(self.outputs[0])
 
     @property

@@ -57,7 +57,7 @@ class Specialiser:
             region.name,
             region.kind,
             dict(region.parameters),
-            promise=region.promise,
+            promises=region.promises,
             header=region.header,
             comment=region.comment,
             order=region.order,

@@ -44,16 +44,26 @@ class Supernet(nn.Module):
                 start = ALPHA_SCALE * torch.randn(len(stack), options)
                 self.alphas[f"{kind.name}_{number}"] = nn.Parameter(start)
 
-    def forward(self, x: Tensor, state: State | None = None) -> Any:
+    def forward(self, *given: Any) -> Any:
         """Logits [batch, classes] of images [batch, channels, height, width].
 
-        A recurrent network reads words [time, batch] and a state, zeros if left out, and gives
-        logits [time, batch, words] and the state after them.
+        A recurrent network reads words [time, batch] and a state, zeros if left out or None, and
+        gives logits [time, batch, words] and the state after them. A network of several inputs
+        reads a tensor for each, in the order of the file; several outputs are a tuple.
+
+        Raises:
+            TypeError: for another number of tensors.
         """
+        count = len(self.program.network.inputs)
+        inputs, states = given[:count], given[count:]
+        if len(inputs) < count or len(states) > 1:
+            names = ", ".join(node.name for _, node in self.program.network.inputs)
+            raise TypeError(f"this network reads {names}, and was given {len(given)} tensors")
+        state: State | None = states[0] if states else None
         weights = [self.mixing_weights()] if self.program.kinds else []
-        if self.optimised is not None and self.optimised.stands_for(x):
-            return self.optimised(x, weights, state)
-        return self.model(x, *weights, *([] if state is None else [state]))
+        if self.optimised is not None and self.optimised.stands_for(*inputs):
+            return self.optimised(inputs, weights, state)
+        return self.model(*inputs, *weights, *([] if state is None else [state]))
 
     def init_hidden(self, batch: int) -> State:
         """The state of a recurrent network at the start of a stream."""

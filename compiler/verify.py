@@ -54,6 +54,9 @@ def _region(region: Region) -> None:
         )
     if region.states is not None:
         _require(len(region.outputs) == max(region.states, 1), region, "states are given back")
+    elif region.kind == "network":
+        promised = len(region.outputs) == len(region.promises)
+        _require(promised, region, "a network gives back what it promises")
     elif region.kind != FLAT:
         _require(len(region.outputs) == 1, region, "a region has one output")
     if not region.is_branch:

@@ -71,7 +71,7 @@ CODES: dict[str, str] = {
     "E0713": "a profile sets the same thing twice",
     "E0714": "a `repeat` stands outside a network",
     "E0715": "a network has two auxiliary outputs",
-    "E0716": "a network has several outputs",
+    "E0716": "a network gives back another number of values than it promises",
     "E0717": "what runs over a dimension stands in the wrong place, or there is no such dimension",
     "E0718": "a state has no shape, or is not given back",
     "E0719": "weights hang on a size that is open until the network runs",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runtime.guard import Interrupted
     from runtime.image_files import ImageFiles
     from runtime.jobs import model_of_run, resume
+    from runtime.objective import Outcome
     from runtime.seed_runs import SeedsResult, train_seeds
     from runtime.text import Text
     from runtime.training import TrainingResult, train
@@ -28,6 +29,7 @@ __all__ = [
     "ImageFiles",
     "Images",
     "Interrupted",
+    "Outcome",
     "SearchResult",
     "SeedsResult",
     "StepLosses",
@@ -56,6 +58,7 @@ _PLACES = {
     "bilevel_search": ("SearchResult", "search"),
     "guard": ("Interrupted",),
     "jobs": ("model_of_run", "resume"),
+    "objective": ("Outcome",),
     "text": ("Text",),
     "training": ("TrainingResult", "train"),
 }

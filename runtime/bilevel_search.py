@@ -36,7 +36,7 @@ from runtime.rundir import Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
 from runtime.search_request import SearchRequest
 from runtime.state import State, seeded
-from runtime.task import Data, data_sizes, fitted, loaded, make_task, require_meaning
+from runtime.task import Data, data_sizes, fitted, loaded, make_task, require_meaning, require_one
 from runtime.unrolled import Hessian
 from runtime.waiting import data_seconds, slow_data
 
@@ -95,6 +95,7 @@ def search(
     """
     target = choose_device(device)
     program = dsl.load(space)
+    require_one(program)
     settings = compiler.settings(program, profile, **overrides)
     found = loaded(data, settings)
     decided = fitted(program, found, overrides)

@@ -22,7 +22,7 @@ from runtime.guard import within_memory
 from runtime.language_model import perplexity
 from runtime.measure import evaluate
 from runtime.streams import columns, word_loss
-from runtime.task import Data, fitted, loaded
+from runtime.task import Data, fitted, loaded, require_one
 from runtime.text import Text
 from runtime.weights import Weights
 
@@ -63,6 +63,7 @@ def evaluate_model(
         dsl.DartsError: when the space is at fault.
     """
     target = choose_device(device)
+    require_one(model.space)
     found = loaded(data, model.settings)
     sized = _fitted(model, weights, found)
     net = sized.build()

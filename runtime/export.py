@@ -30,7 +30,7 @@ from runtime.errors import UserError
 from runtime.export_inputs import (
     TRACED_BATCH,
     Arguments,
-    Inputs,
+    Interface,
     arguments_of,
     dynamic_shapes,
     flat,
@@ -45,7 +45,7 @@ ONNX_BYTES = 2_000_000_000  # of weights in one file, which may hold 2 GiB in al
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 Run = Callable[[Arguments], list[Tensor]]
-"""An exported model: its output, then its states."""
+"""An exported model: its outputs, then its states."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Exported:
 def export_model(
     network: nn.Module,
     source: str,
-    inputs: Inputs,
+    interface: Interface,
     path: Path,
     format: str,
     about: Mapping[str, str] | None = None,
@@ -73,7 +73,7 @@ def export_model(
         network: a built final model with its weights and without hooks. It is not touched: a copy
             of it, on the CPU and in float32, is exported.
         source: the emitted text of the same model.
-        inputs: what the network reads.
+        interface: what the network reads and gives.
         path: the file; for `safetensors`, the emitted file goes beside it, as a `.py`. What is
             there is replaced.
         format: one of FORMATS.
@@ -85,8 +85,8 @@ def export_model(
     """
     model = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     _check_weights(model)
-    trials = _trials(model, inputs)
-    subject = _Subject(model, source, inputs, dict(about or {}))
+    trials = _trials(model, interface)
+    subject = _Subject(model, source, interface, dict(about or {}))
     with staging(path) as folder:
         run = _WRITERS[format](subject, folder / path.name)
         difference = _difference(run, trials)
@@ -108,13 +108,13 @@ class _Subject:
 
     model: nn.Module
     source: str
-    inputs: Inputs
+    interface: Interface
     about: dict[str, str]
 
 
 def _write_onnx(subject: _Subject, file: Path) -> Run:
     """The notes are the file's own metadata."""
-    model, inputs = subject.model, subject.inputs
+    model, interface = subject.model, subject.interface
     onnxruntime = _onnx_packages()
     size = sum(parameter.nbytes for parameter in model.parameters())
     if size > ONNX_BYTES:
@@ -122,8 +122,8 @@ def _write_onnx(subject: _Subject, file: Path) -> Run:
             f"these weights are {size / 1e9:.1f} GB, and an ONNX file holds {ONNX_BYTES / 1e9:g}: "
             f"use the format `torch`"
         )
-    names = names_of(model, inputs)
-    write_bytes(file, _onnx_graph(subject, names))
+    names, outputs = names_of(model, interface)
+    write_bytes(file, _onnx_graph(subject, names, outputs))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors, no warnings
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
@@ -135,9 +135,9 @@ def _write_onnx(subject: _Subject, file: Path) -> Run:
     return run
 
 
-def _onnx_graph(subject: _Subject, names: list[str]) -> bytes:
-    """The outputs are called `logits`, and a state `_after` its own name."""
-    arguments = arguments_of(subject.model, subject.inputs, TRACED_BATCH)
+def _onnx_graph(subject: _Subject, names: list[str], outputs: list[str]) -> bytes:
+    """One output is called `logits`, several as in the space."""
+    arguments = arguments_of(subject.model, subject.interface, TRACED_BATCH)
     with _quiet():
         # Not optimised: runtimes optimise for themselves, and onnxscript 0.7 drops a constant that
         # is still read where one value goes twice through relu6 and then relu.
@@ -147,9 +147,9 @@ def _onnx_graph(subject: _Subject, names: list[str]) -> bytes:
             dynamo=True,
             optimize=False,
             verbose=False,
-            dynamic_shapes=dynamic_shapes(arguments, subject.inputs),
+            dynamic_shapes=dynamic_shapes(arguments, subject.interface),
             input_names=names,
-            output_names=["logits", *(f"{name}_after" for name in names[1:])],
+            output_names=outputs,
         )
     assert program is not None  # without a file to write it is given back
     graph = program.model_proto
@@ -162,11 +162,11 @@ def _onnx_graph(subject: _Subject, names: list[str]) -> bytes:
 
 def _write_torch(subject: _Subject, file: Path) -> Run:
     """Each note is an extra file in the archive."""
-    model, inputs = subject.model, subject.inputs
-    arguments = arguments_of(model, inputs, TRACED_BATCH)
+    model, interface = subject.model, subject.interface
+    arguments = arguments_of(model, interface, TRACED_BATCH)
     data = io.BytesIO()
     with _quiet():
-        dynamic = dynamic_shapes(arguments, inputs)
+        dynamic = dynamic_shapes(arguments, interface)
         program = torch.export.export(model, arguments, dynamic_shapes=dynamic)
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # it names the folders of this machine
@@ -238,9 +238,9 @@ def _check_weights(model: nn.Module) -> None:
             )
 
 
-def _trials(model: nn.Module, inputs: Inputs) -> list[tuple[Arguments, list[Tensor]]]:
+def _trials(model: nn.Module, interface: Interface) -> list[tuple[Arguments, list[Tensor]]]:
     """For each batch, arguments and what the torch model makes of them."""
-    drawn = [arguments_of(model, inputs, batch) for batch in BATCHES]
+    drawn = [arguments_of(model, interface, batch) for batch in BATCHES]
     trials = [(given, flat(model(*given))) for given in drawn]
     if not all(torch.isfinite(tensor).all() for _, wanted in trials for tensor in wanted):
         raise UserError(

@@ -189,7 +189,7 @@ def export(asked: Asked, format: str) -> None:
         UserError: for an unknown format, and where there is no place to write to.
     """
     from runtime.export import FORMATS, export_model
-    from runtime.export_inputs import inputs_of
+    from runtime.export_inputs import interface_of
     from runtime.guard import within_memory
 
     if format not in FORMATS:
@@ -205,7 +205,7 @@ def export(asked: Asked, format: str) -> None:
     with within_memory():
         net = model.build()
         weights.put_into(net)
-        found = export_model(net, model.source(), inputs_of(model), path, format, weights.about)
+        found = export_model(net, model.source(), interface_of(model), path, format, weights.about)
     batches = " and ".join(str(batch) for batch in found.batches)
     if asked.telling.as_json:
         print(json.dumps({**asdict(found), "path": str(found.path)}, indent=2))

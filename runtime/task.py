@@ -77,6 +77,26 @@ def data_sizes(data: Data) -> DataSizes:
     return DataSizes(train, test, data.shape, len(data.classes), in_memory=kept)
 
 
+def require_one(space: Space) -> None:
+    """Raises:
+    UserError: when the network reads several things or gives several, which no data set holds.
+    """
+    network = space.network
+    if network is None:
+        return
+    many = [
+        f"{len(ends)} {what}"
+        for what, ends in (("inputs", network.inputs), ("outputs", network.outputs))
+        if len(ends) > 1
+    ]
+    if many:
+        raise UserError(
+            f"this network has {' and '.join(many)}, and data sets are images with classes or "
+            f"texts: go on from Python, with `compiler.build` and a loss of your own "
+            f"for `runtime.BilevelStep`"
+        )
+
+
 def require_meaning(settings: Settings, data: Data) -> None:
     """Raises:
     UserError: for a setting that has been changed and means nothing for this kind of data.

@@ -28,7 +28,7 @@ from runtime.reopening import reopened
 from runtime.rundir import BEST, LAST, Checkpoint, RunFolder, disk_faults
 from runtime.schedule import learning_rate
 from runtime.state import State, host_copies, seeded
-from runtime.task import Data, fitted, loaded, require_meaning
+from runtime.task import Data, fitted, loaded, require_meaning, require_one
 from runtime.training_request import TrainingRequest
 from runtime.training_task import make_training
 from runtime.waiting import data_seconds, slow_data
@@ -87,6 +87,7 @@ def train(
     """
     target = choose_device(device)
     program = dsl.load(space)
+    require_one(program)
     settings = values_of(program, "final", profile, overrides).settings
     if not isinstance(genotype, compiler.Genotype):
         genotype = compiler.Genotype.load(genotype)

@@ -33,6 +33,7 @@ EVERY = frozenset(
         *("cell of two values", "cell from a cell", "cell in a cell", "cell used twice"),
         *("one state", "two states", "over", "over without states", "words", "tied"),
         *("mask per sequence", "repeat", "at", "several places", "window", "tap", "auxiliary"),
+        *("several inputs", "several outputs", "op that gives a list"),
         *("import", "parameter in a profile", "profile of a profile", "profile over either"),
     }
 )  # fmt: skip
@@ -88,8 +89,13 @@ class _Walk:
                 yield from self.op(declaration)
             case ast.CellDecl():
                 yield from self.cell(declaration)
-            case ast.NetworkDecl() if inputs[0].below is not None:
-                yield "words"
+            case ast.NetworkDecl():
+                if any(i.below is not None for i in inputs):
+                    yield "words"
+                if len(inputs) > 1:
+                    yield "several inputs"
+                if len(declaration.outputs) > 1:
+                    yield "several outputs"
         yield from self.inside(declaration, ())
 
     def profile(self, profile: ast.ProfileDecl) -> Iterator[str]:
@@ -105,6 +111,8 @@ class _Walk:
             yield "op that is a chain"
             return
         yield "op with a block" if op.body.statements else "op = e"
+        if isinstance(op.body.result, ast.ListExpr):
+            yield "op that gives a list"
         if len(op.inputs) > 1:
             yield "op of two values"
         if any(i.name.name == "_" for i in op.inputs):

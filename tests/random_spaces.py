@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from random_cells import Cell, Cells
 from random_draws import Draw, block
 from random_stock import Stock
@@ -23,6 +25,7 @@ def random_space(number: int) -> str:
 class _Space:
     def __init__(self, number: int) -> None:
         self.draw = Draw(number, FAVOURITES)
+        self.ends = Random(f"ends {number}")
         self.stock = Stock(self.draw, uses_std=self.draw.chance(0.8))
         self.kinds = Cells(self.draw, self.stock)
         self.cells: list[Cell] = []
@@ -165,10 +168,41 @@ class _Space:
             return heads[0]
         return self.draw.pick(f"sum({', '.join(heads)})", " + ".join(f"({h})" for h in heads))
 
+    def with_input(self, source: str, lines: list[str]) -> str:
+        """Lets some networks read a vector too, by which the stem is multiplied."""
+        if self.ends.random() >= 0.2:
+            return source
+        width = "C" if "8, 8" in source else "H"
+        number = next(n for n, line in enumerate(lines) if line.startswith("stem = "))
+        stem = lines[number].removeprefix("stem = ")
+        lines[number] = f"stem = ({stem}) * (extra -> linear({width}) -> sigmoid)"
+        return f"{source}, extra[5]" if self.ends.random() < 0.5 else f"extra[5], {source}"
+
+    def with_output(self, target: str, lines: list[str]) -> str:
+        """Lets some networks give something else too, or end in an op that gives back a list."""
+        form = self.ends.choice(("", "", "", "", "", "two", "two by an op", "list"))
+        if not form:
+            return target
+        lines[-1] = f"total = {lines[-1].removeprefix('return ')}"
+        if form == "two":
+            lines.append("return (total, total -> linear(2))")
+        else:
+            op = self.stock.fresh("ends")
+            other = "linear(2)" if form == "two by an op" else "tanh"
+            self.stock.declarations.append(f"op {op} from x = (x -> relu, x -> {other})")
+            lines += (
+                [f"return total -> {op}"]
+                if form == "two by an op"
+                else [f"first, second = total -> {op}", "return first - second"]
+            )
+        return target if form == "list" else f"{target}, box[{'T, ' * ('T' in target)}2]"
+
     def network(
         self, parameters: list[str], source: str, target: str, lines: list[str], settings: str = ""
     ) -> str:
         """The network with its profiles, which give what parameters have no default."""
+        source = self.with_input(source, lines)
+        target = self.with_output(target, lines)
         given = []
         for number, parameter in enumerate(parameters):
             if self.draw.chance(0.3, "profiles") and "H" not in parameter:

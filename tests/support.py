@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from compiler import Genotype, Supernet
 from compiler.compile import Compiled, compile_space
 from compiler.expr import evaluate
+from compiler.ir import Input
 from compiler.program import Program
 from dsl import Space, load_text
 
@@ -42,17 +43,28 @@ def weights(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def output(net: nn.Module, x: Tensor, seed: int = 1) -> Tensor:
-    """What a network makes of `x`, its state left out, with the random numbers of a seed."""
+def output(net: nn.Module, *read: Tensor, seed: int = 1) -> Tensor:
+    """The first thing that a network makes of what it reads, its state left out, with the random
+    numbers of a seed."""
     torch.manual_seed(seed)
-    result = net(x)
-    return result[0] if isinstance(result, tuple) else result
+    result = net(*read)
+    while isinstance(result, tuple):
+        result = result[0]
+    return result
 
 
 def images(program: Program, batch: int = 2) -> Tensor:
-    """Random inputs of the size that a program reads; sequences have five steps, time first."""
-    (_, node), *_ = program.network.inputs
-    env = {**dict.fromkeys(program.open_sizes, 5), **program.values}
+    """What a program reads first; see `inputs`."""
+    return inputs(program, batch)[0]
+
+
+def inputs(program: Program, batch: int = 2, steps: int = 5) -> list[Tensor]:
+    """Random inputs of the sizes that a program reads; in sequences the time comes first."""
+    env = {**dict.fromkeys(program.open_sizes, steps), **program.values}
+    return [_input(node, env, batch) for _, node in program.network.inputs]
+
+
+def _input(node: Input, env: dict[str, int], batch: int) -> Tensor:
     sizes = [evaluate(size, env) for size in node.shape]
     if node.below is not None:
         return torch.randint(evaluate(node.below, env), (*sizes, batch))

@@ -98,7 +98,7 @@ def _init_hidden(forward: Forward) -> list[str]:
     if not shapes:
         return []
     sizes = [", ".join(["batch", *map(forward.show, shape)]) for shape in shapes]
-    many = f"tuple[{', '.join(['Tensor'] * len(shapes))}]" if len(shapes) > 1 else "Tensor"
+    many = _outputs(len(shapes))
     head = [
         f"    def init_hidden(self, batch: int) -> {many}:",
         '        """The state at the start of a stream, all zeros."""',
@@ -128,8 +128,11 @@ def _network_arguments(context: Context, region: Region) -> list[str]:
         arguments += ["drop_path: the probability of dropping an edge while training."]
     if region.auxiliary:
         arguments += [
-            "auxiliary: builds the auxiliary head. While training, `forward` then returns a pair,",
-            "    the logits and those of the head.",
+            "auxiliary: builds the auxiliary head. While training, `forward` then returns "
+            + ("a pair," if len(region.outputs) == 1 else "its"),
+            "    the logits and those of the head."
+            if len(region.outputs) == 1
+            else "    outputs and that of the head.",
         ]
     return [*text, *(["Args:", *(f"    {d}" for d in arguments)] if arguments else [])]
 
@@ -140,15 +143,17 @@ def _forward_head(forward: Forward) -> list[str]:
     if is_open(region):
         context.used.add("Weights")
         inputs.append("weights: Weights")
-    result = "Tensor | tuple[Tensor, Tensor]" if region.auxiliary else "Tensor"
+    output = _outputs(len(region.outputs))
+    headed = f"{output} | {_outputs(len(region.outputs) + 1)}"
+    result = headed if region.auxiliary else output
     states = [name for names in forward.scan_states.values() for name in names]
     if not states:
         return function_head("forward", ["self", *inputs], result)
-    kind = "Tensor" if len(states) == 1 else f"tuple[{', '.join(['Tensor'] * len(states))}]"
-    axis = {3: 0}.get(len(region.inputs[0][1].shape), 1)
+    kind = _outputs(len(states))
+    axis = region.inputs[0][1].batch_axis
     first = forward.values[region.inputs[0][0]].doc.flat()
     head = function_head(
-        "forward", ["self", *inputs, f"state: {kind} | None = None"], f"tuple[Tensor, {kind}]"
+        "forward", ["self", *inputs, f"state: {kind} | None = None"], f"tuple[{output}, {kind}]"
     )
     body = [
         "        if state is None:",
@@ -156,6 +161,11 @@ def _forward_head(forward: Forward) -> list[str]:
     ]
     unpack = [f"        {', '.join(states)} = state"] if len(states) > 1 else []
     return [*head, *body, *unpack]
+
+
+def _outputs(count: int) -> str:
+    """The type of one tensor, or of a tuple of several."""
+    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
 
 
 def _kind_weights(context: Context, region: Region) -> list[str]:

@@ -153,12 +153,13 @@ class Forward:
             return
         value = self.expression(number, node)
         readers = [r for r in self.region.graph.successors(number) if r in self.live]
-        starts_window = bool(readers) and all(
+        returned = self.region.outputs.count(number)
+        starts_window = (bool(readers) and not returned) and all(
             isinstance(self.region.node(r), Repeat) for r in readers
         )
         if node.bound is not None and readers and not starts_window:
             self.bind(number, value, self.variable(self.name_of(node.bound)))
-        elif len(readers) > 1 and not starts_window:
+        elif len(readers) + returned > 1 and not starts_window:
             self.bind(number, value, self.variable(self.target(number)[0]))
         elif readers and is_shared_norm(node):
             self.bind(number, value, self.on_the_way(number))
@@ -357,23 +358,27 @@ class Forward:
     # -- what is returned
 
     def finish(self) -> None:
-        result = self.values[self.region.outputs[0]].doc
-        pad = " " * self.indent
+        results = [self.values[o].doc for o in self.region.outputs]
+        result = results[0] if len(results) == 1 else Call("", *results)
         states = [name for names in self.scan_states.values() for name in names]
         if states:
             state = states[0] if len(states) == 1 else f"({', '.join(states)})"
             self.statements += self.returned([result, Text(state)])
-            return
-        if len(self.region.outputs) > 1:
-            self.statements += self.returned([self.values[o].doc for o in self.region.outputs])
-            return
-        if not self.region.auxiliary:
+        elif self.region.auxiliary:
+            self.with_head()
+        elif len(results) > 1 and (self.region.kind != "network" or self.fits(results)):
+            self.statements += self.returned(results)
+        else:
             self.statements += lines(result, self.indent, "return ")
-            return
-        if not isinstance(result, Text):
-            name = self.variable("logits")
-            self.statements += lines(result, self.indent, f"{name} = ")
-            result = Text(name)
+
+    def with_head(self) -> None:
+        """Returns the outputs, while training with that of the auxiliary head behind them."""
+        pad = " " * self.indent
+        for number in self.region.outputs:
+            value = self.values[number]
+            if not isinstance(value.doc, Text):
+                self.bind(number, value, self.variable("logits"))
+        results = ", ".join(self.values[o].doc.flat() for o in self.region.outputs)
         is_module = "auxiliary" in [self.attributes.get(number) for number in self.heads]
         there = "self.auxiliary is not None" if is_module else "self.auxiliary"
         self.statements.append(f"{pad}if self.training and {there}:")
@@ -381,22 +386,27 @@ class Forward:
         for number in sorted(self.heads):
             self.add(number, self.region.node(number))
         heads = [self.operand(a).doc for a in self.region.auxiliary]
-        returned = ", ".join([result.flat(), *(h.flat() for h in heads)])
+        returned = ", ".join([results, *(h.flat() for h in heads)])
         self.statements.append(f"{pad}    return {returned}")
         self.indent -= 4
-        self.statements.append(f"{pad}return {result.flat()}")
+        self.statements.append(f"{pad}return {results}")
 
     def returned(self, results: list[Doc]) -> list[str]:
         """The statement that gives several values back, the first on a line of its own if long."""
-        flat = f"{' ' * self.indent}return {', '.join(r.flat() for r in results)}"
-        if len(flat) <= WIDTH:
-            return [flat]
+        if self.fits(results):
+            return [self.on_one_line(results)]
         name = self.variable("result")
         rest = ", ".join(r.flat() for r in results[1:])
         return [
             *lines(results[0], self.indent, f"{name} = "),
             f"{' ' * self.indent}return {name}, {rest}",
         ]
+
+    def fits(self, results: list[Doc]) -> bool:
+        return len(self.on_one_line(results)) <= WIDTH
+
+    def on_one_line(self, results: list[Doc]) -> str:
+        return f"{' ' * self.indent}return {', '.join(r.flat() for r in results)}"
 
 
 def may_be_identity(node: Any) -> bool:

@@ -15,6 +15,7 @@ from compiler.engine.operations import operations
 from compiler.engine.plan import Plan, Policy, plan
 from compiler.engine.recompute import Budget, within
 from compiler.engine.run import Factors, Run, Statistics, gathered
+from compiler.flat.nodes import MixingWeights
 from compiler.ir import Region
 from compiler.kernels.compiled import Compiled, compiling
 
@@ -114,17 +115,25 @@ def without_autocast(device: torch.device) -> torch.autocast:
 
 
 def sizes_of(
-    region: Region, x: Tensor, weights: Sequence[Tensor], dtype: torch.dtype | None = None
+    region: Region,
+    inputs: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    dtype: torch.dtype | None = None,
 ) -> Sizes:
-    """The sizes of a pass that reads `x` first, of values in `dtype` if that is half precision."""
-    first = region.inputs[0][1]
-    is_sequence = len(first.shape) == 2 or first.below is not None
-    width = weights[0].element_size() if weights else x.element_size()
+    """The sizes of a pass over `inputs`, of values in `dtype` if that is half precision.
+
+    What stays open is as long as the first sequence.
+    """
+    first = inputs[0]
+    width = weights[0].element_size() if weights else first.element_size()
     if dtype is not None:
         width = dtype.itemsize
-    if is_sequence and x.dim() > 1:
-        return Sizes(x.shape[1], x.shape[0], width)
-    return Sizes(x.shape[0], width=width)
+    pairs = zip(inputs, (node for _, node in region.inputs), strict=False)
+    for x, node in pairs:
+        is_sequence = not isinstance(node, MixingWeights) and node.batch_axis == 1
+        if is_sequence and x.dim() > 1:
+            return Sizes(x.shape[1], x.shape[0], width)
+    return Sizes(first.shape[0], width=width)
 
 
 def rounds(found: Sequence[Statistics]) -> list[list[tuple[str, Statistics]]]:
@@ -164,7 +173,7 @@ class _Differentiable(torch.autograd.Function):
         asked = {id(w) for w, want in zip(unique, wanted[count:], strict=True) if want}
         by_weights = frozenset(path for path, w in weights.items() if id(w) in asked)
         dtype = precision(inputs[0].device, unique)
-        plan = engine.plan(by_inputs, by_weights, sizes_of(engine.region, inputs[0], unique, dtype))
+        plan = engine.plan(by_inputs, by_weights, sizes_of(engine.region, inputs, unique, dtype))
         run = Run(plan, weights, factors=engine.lowered(weights, dtype))
         formatted = [
             x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from compiler.engine.network import Engine
 from compiler.engine.recompute import Budget
 from compiler.facts import OpenSize
-from compiler.flat.nodes import State, sizes
-from compiler.interpret import sizes_of
-from compiler.ir import Region
+from compiler.flat.nodes import MixingWeights, State, sizes
+from compiler.interpret import given_back, sizes_of
+from compiler.ir import Input, Region
 
 Weights = Mapping[str, Tensor | tuple[Tensor, ...]]
 
@@ -31,15 +31,18 @@ class Optimised:
         self.observed = [module.get_submodule(name) if name else None for name in names]
         self.module = module
         self.modules = list(module.modules())
+        self.outputs = len(region.promises)
         self.states = [node for _, node in region.inputs if isinstance(node, State)]
-        self.sizes = sizes(region.inputs[0][1])
+        self.reads = [
+            node for _, node in region.inputs if not isinstance(node, State | MixingWeights)
+        ]
 
-    def stands_for(self, x: Tensor) -> bool:
-        """Whether the module is in a condition in which this gives what it would for `x`.
+    def stands_for(self, *inputs: Tensor) -> bool:
+        """Whether the module is in a condition in which this gives what it would for `inputs`.
 
         What has another shape than it reads is left to it: it says best what is wrong.
         """
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or not self.fits(x):
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or not self.fits(inputs):
             return False
         now = list(self.module.modules())
         return len(now) == len(self.modules) and all(
@@ -56,38 +59,35 @@ class Optimised:
             return not inner._forward_hooks_with_kwargs
         return not inner._forward_hooks
 
-    def fits(self, x: Tensor) -> bool:
-        """Whether `x` is a batch of what the network reads; a length may be any."""
-        shape = sizes_of(x, len(self.sizes))
+    def fits(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether `inputs` are a batch of what the network reads; a length may be any."""
         return (
-            len(shape) == len(self.sizes)
-            and x.dim() == 1 + len(shape)
-            and x.numel() > 0
-            and all(
-                isinstance(size, OpenSize) or size == given
-                for size, given in zip(self.sizes, shape, strict=True)
-            )
+            len(inputs) == len(self.reads)
+            and all(fits(x, node) for x, node in zip(inputs, self.reads, strict=True))
+            and len({x.shape[n.batch_axis] for x, n in zip(inputs, self.reads, strict=True)}) == 1
         )
 
-    def __call__(self, x: Tensor, weights: Sequence[Weights], state: Any = None) -> Any:
-        """What the module gives for `x`, mixing weights and a state, zeros if None."""
-        given = [x]
+    def __call__(
+        self, inputs: Sequence[Tensor], weights: Sequence[Weights], state: Any = None
+    ) -> Any:
+        """What the module gives for `inputs`, mixing weights and a state, zeros if None."""
+        given = list(inputs)
         for by_kind in weights:
             for tensors in by_kind.values():
                 given += tensors if isinstance(tensors, tuple) else [tensors]
         if self.states:
-            given += self.start(x) if state is None else self.several(state)
-        output, *rest = self.engine(*given)
+            given += self.start(inputs) if state is None else self.several(state)
+        found = self.engine(*given)
+        outputs, rest = found[: self.outputs], found[self.outputs :]
         after, seen = rest[: len(self.states)], rest[len(self.states) :]
-        self.show(seen, output)
-        if not self.states:
-            return output
-        return output, after[0] if len(after) == 1 else tuple(after)
+        self.show(seen, outputs[0])
+        return given_back(outputs, after)
 
-    def start(self, x: Tensor) -> list[Tensor]:
+    def start(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """States of zeros."""
         holder, name = next(iter(self.engine.weights.values()))
-        return [holder[name].new_zeros(x.shape[1], *sizes(node)) for node in self.states]
+        batch = inputs[0].shape[self.reads[0].batch_axis]
+        return [holder[name].new_zeros(batch, *sizes(node)) for node in self.states]
 
     @staticmethod
     def several(state: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
@@ -110,3 +110,17 @@ class Optimised:
                         "a hook changes what a part of an optimised supernet gives: build it with "
                         "`passes='simple'`"
                     )
+
+
+def fits(x: Tensor, node: Input) -> bool:
+    """Whether `x` is a batch of what an input is."""
+    own, shape = sizes(node), sizes_of(x, len(node.shape))
+    return (
+        len(shape) == len(own)
+        and x.dim() == 1 + len(shape)
+        and x.numel() > 0
+        and all(
+            isinstance(size, OpenSize) or size == given
+            for size, given in zip(own, shape, strict=True)
+        )
+    )

@@ -58,7 +58,11 @@ class Workload:
 
     @property
     def is_searchable(self) -> bool:
-        """Whether there is something to decide, by data of a kind that a search takes."""
+        """Whether there is something to decide, by data of a kind that a search takes: those have
+        one input and one output."""
+        network = self.net.program.network
+        if len(network.inputs) + len(network.outputs) > 2:
+            return False
         sizes = [size.value for size in self.first_input.shape]  # type: ignore[attr-defined]
         is_image = len(sizes) == 3 and not any(isinstance(size, OpenSize) for size in sizes)
         return bool(self.mixing) and (is_image or (self.reads_words and len(sizes) == 1))

@@ -22,7 +22,7 @@ from compiler.flat.nodes import (
     StackedLinear,
     Term,
 )
-from compiler.interpret import Run
+from compiler.interpret import Run, given_back
 from compiler.ir import Input, Layer, Region
 from compiler.program import Program
 
@@ -46,14 +46,12 @@ def interpret_flat(
             left[node.kind] = rows[count:]
     states = [node for _, node in program.network.inputs[len(given) :]]
     like = next(value for value in state.values() if value.is_floating_point())
-    batch = inputs[0].shape[1] if states else 0
+    batch = inputs[0].shape[program.network.inputs[0][1].batch_axis]
     zeros = [like.new_zeros(batch, *(evaluate(s, {}) for s in node.shape)) for node in states]
     given += zeros if hidden is None else list(hidden)
-    output, *rest = _FlatRun(state, {}, training, None).flat(program.network, given)
-    after = rest[: len(states)]
-    if not after:
-        return output
-    return output, after[0] if len(after) == 1 else tuple(after)
+    found = _FlatRun(state, {}, training, None).flat(program.network, given)
+    count = len(program.network.promises)
+    return given_back(found[:count], found[count:][: len(states)])
 
 
 class _FlatRun(Run):

@@ -12,7 +12,8 @@ from compiler.ir import (
     Region,
 )
 from compiler.layers import SQUARE_WINDOW
-from compiler.lowering import calls, choices, labels, repeat, scan, sharing, widths
+from compiler.lowering import calls, choices, labels, lists, repeat, scan, sharing, widths
+from compiler.lowering.inputs import bind_in_place
 from compiler.lowering.values import (
     POISON,
     Chosen,
@@ -209,6 +210,10 @@ def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Sp
     check_numbers(body, operands, name, span)
     closing = any(closes_over(value) or holds_numbers(value) for value in arguments.values())
     closing = closing or body.is_open(operands)
+    if isinstance(declaration, ast.OpDecl) and body.lowering.lists.given_by(declaration):
+        result = _inlined(body, declaration, arguments, operands)
+        lists.check(declaration, result)
+        return result
     if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
         return _inlined(body, declaration, arguments, operands)
     if body.is_open(operands):
@@ -266,7 +271,8 @@ def _same_shapes(kept: Region, given: Region, env: dict[str, Expr]) -> bool:
 def _inlined(
     body: Body, declaration: ast.OpDecl, arguments: dict[str, Value], operands: tuple[Ref, ...]
 ) -> Value:
-    """An op that holds decisions: each use makes its own, so its body is evaluated in place."""
+    """An op whose body is evaluated in place: it holds decisions, of which each use makes its own,
+    or gives back a list."""
     frame = Frame(dict(arguments), body.lowering.space.scope(declaration))
     with body.looking_up(frame), body.inlining(declaration.name.name):
         if declaration.inputs is None:
@@ -275,11 +281,7 @@ def _inlined(
                 return operation
             return apply(body, operation, operands, declaration.body.result.span)
         for syntax, operand in zip(declaration.inputs, operands, strict=True):
-            frame.names[syntax.name.name] = operand
-            shape = body.builder.shape(operand.number)
-            for entry, size in zip(syntax.shape or (), shape, strict=False):
-                if isinstance(entry, ast.Name) and entry.name != "_":
-                    frame.names.setdefault(entry.name, size)
+            bind_in_place(body, syntax, operand)
         return body.block(declaration.body)
 
 

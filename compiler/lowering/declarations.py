@@ -16,9 +16,10 @@ from typing import Any
 
 from compiler.expr import Const, Expr, Symbol, const, substitute, symbols
 from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
-from compiler.lowering import apply, calls, inputs
+from compiler.lowering import apply, calls, inputs, outputs
 from compiler.lowering.body import Body
 from compiler.lowering.budget import Budget
+from compiler.lowering.lists import Lists
 from compiler.lowering.usage import named_arguments
 from compiler.lowering.values import (
     Declared,
@@ -95,6 +96,7 @@ class Lowering:
         """How many repeats have been written out."""
         self.stages: dict[int, list[tuple[int, int]]] = defaultdict(list)
         """For every cell that decides for each stage by itself, the stages that it stands in."""
+        self.lists = Lists(space)
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
 
@@ -376,8 +378,6 @@ class Lowering:
         self.regions.clear()
         self.kinds.clear()
         self.stages.clear()
-        if len(declaration.outputs) > 1:
-            raise fault("E0716", "a network has one output", declaration.outputs[1].span)
         region = Region(
             "network",
             "network",
@@ -401,30 +401,24 @@ class Lowering:
             body, declaration.inputs, tuple(len(i.shape or "chw") for i in declaration.inputs)
         )
         result = body.block(declaration.body)
-        if isinstance(result, Poison):
+        results = result if isinstance(result, tuple) else (result,)
+        if any(isinstance(each, Poison) for each in results):
             return region
-        if not isinstance(result, Ref):
-            raise fault(
-                "E0401",
-                f"the network gives back {kind(result)}, not one value",
-                declaration.body.result.span,
-            )
-        if body.rank(result) == 0:
-            message = "the network gives back the words that it reads"
-            raise fault(
-                "E0502", message, declaration.body.result.span, "let an `embedding` read them"
-            )
+        outputs.check(body, declaration, results)
         if region.auxiliary and any(isinstance(n, Scan) for _, n in region.nodes()):
             heads = [s for s in declaration.body.statements if isinstance(s, ast.Auxiliary)]
             raise fault("E0715", "a recurrent network has no auxiliary output", heads[0].span)
         even = [name for name in sorted(region.kernels) if values[name] % 2 == 0]
         if even:
             raise StaticNeeded(tuple(even), declaration.span)
-        region.promise = tuple(
-            None if isinstance(size, ast.Name) and size.name == "_" else body.number(size)
-            for size in declaration.outputs[0].shape or ()
+        region.promises = tuple(
+            tuple(
+                None if isinstance(size, ast.Name) and size.name == "_" else body.number(size)
+                for size in output.shape or ()
+            )
+            for output in declaration.outputs
         )
-        return body.finish(result)
+        return body.finish(*results)
 
     # -- small things
 

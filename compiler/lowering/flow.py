@@ -63,7 +63,7 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
     if is_operation(first):
         return Composed((first, *rest), node.span)  # type: ignore[arg-type]
     operands = as_operands(first, node.steps[0].span)
-    if whole and len(operands) == 1:
+    if whole and len(operands) == 1 and body.rank(operands[0]):  # words stay in the network
         shapes = [body.builder.shape(operands[0].number)]
         if sum(stateful(body, o) for o in rest) > 1:
             steps = Composed(rest, node.steps[1].span.to(node.span))  # type: ignore[arg-type]
@@ -87,7 +87,8 @@ def stateful(body: Body, operation: Value) -> int:
         case LayerOperation():
             return -1000 if is_tied(operation) else int(operation.layer in STATEFUL)
         case Declared(declaration=ast.OpDecl() as op) if not body.lowering.inlines(op):
-            return -1000 if closes_over(operation) else 1
+            in_place = closes_over(operation) or body.lowering.lists.given_by(op)
+            return -1000 if in_place else 1
         case Composed():
             return sum(stateful(body, step) for step in operation.steps)
         case Chosen() | LayerCall() | Repeated() | Scanned() | Shared() | Declared():

@@ -24,13 +24,7 @@ def _add_input(body: Body, syntax: ast.Input, rank: int) -> None:
     """Adds an input; names of its pattern are bound to sizes, unless they are known already."""
     name, frame = syntax.name.name, body.frame
     pattern: tuple[ast.Expr | None, ...] = syntax.shape or (None,) * rank
-    if len(pattern) != rank:
-        raise fault(
-            "E0502",
-            f"`{name}` has {counted(len(pattern))} size{'s' * (len(pattern) > 1)} here, "
-            f"the value that flows in has {counted(rank)}",
-            syntax.span,
-        )
+    _check_rank(syntax, rank)
     if rank not in DIMENSIONS:
         message = f"`{name}` has {counted(rank)} sizes, a value has one to three"
         raise fault("E0502", message, syntax.span, "leave out the batch")
@@ -59,6 +53,37 @@ def _add_input(body: Body, syntax: ast.Input, rank: int) -> None:
         raise fault("E0502", message, syntax.span, f"`{name}[T] below V`")
     number = body.builder.input(name, tuple(shape), tuple(demands), syntax.span, below)
     frame.names[name] = body.ref(number)
+
+
+def bind_in_place(body: Body, syntax: ast.Input, operand: Ref) -> None:
+    """Binds an input of an op that is evaluated in place, and the names of its pattern.
+
+    Of the sizes that it demands, those are checked that are numbers here.
+    """
+    shape, frame = body.builder.shape(operand.number), body.frame
+    frame.names[syntax.name.name] = operand
+    _check_rank(syntax, len(shape))
+    for entry, size in zip(syntax.shape or (), shape, strict=False):
+        if isinstance(entry, ast.Name) and entry.name == "_":
+            continue
+        if isinstance(entry, ast.Name) and entry.name not in frame.names:
+            frame.names[entry.name] = size
+            continue
+        wanted = _size(body, entry)
+        if isinstance(wanted, Const) and isinstance(size, Const) and wanted != size:
+            message = f"`{syntax.name.name}` must have {wanted.value} here, it has {size.value}"
+            raise fault("E0505", message, syntax.span)
+
+
+def _check_rank(syntax: ast.Input, rank: int) -> None:
+    if syntax.shape is not None and len(syntax.shape) != rank:
+        count = len(syntax.shape)
+        raise fault(
+            "E0502",
+            f"`{syntax.name.name}` has {counted(count)} size{'s' * (count > 1)} here, "
+            f"the value that flows in has {counted(rank)}",
+            syntax.span,
+        )
 
 
 def _size(body: Body, written: ast.Expr) -> Expr:

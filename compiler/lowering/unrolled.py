@@ -37,6 +37,9 @@ def is_unrolled(body: Body, operation: Repeated, operands: tuple[Ref, ...]) -> b
     if operation.count == Const(0):
         return True
     read = {node.name for node in syntax.walk() if isinstance(node, ast.Name)}
+    used = (scope[name] for name in read if name in scope)
+    if any(isinstance(op, ast.OpDecl) and body.lowering.lists.given_by(op) for op in used):
+        return True
     bound = (operation.frame.names[name] for name in read if name in operation.frame.names)
     return body.lowering.settles(syntax, scope) or any(
         isinstance(value, tuple) or choices.decides_here(body, value) for value in bound

@@ -84,7 +84,7 @@ class _Step:
 class _Expansion:
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.flat = Region(program.name, FLAT)
+        self.flat = Region(program.name, FLAT, promises=program.network.promises)
         self.owner = _Owner()
         self.weights: dict[str, tuple[int, int]] = {}
         self.states: list[int] = []

@@ -16,7 +16,7 @@ from support import (
     PROGRAMS,
     RNN,
     SPACES,
-    images,
+    inputs,
     output,
     randomise,
     space,
@@ -51,10 +51,10 @@ def both(loaded: Space | Path, genotype: Genotype, **small: int) -> tuple[nn.Mod
 
 def agree(whole: nn.Module, pruned: nn.Module, program: Program) -> None:
     """Outputs are equal, those in training first, which also move the statistics alike."""
-    x = images(program)
+    read = inputs(program)
     for training in (True, False):
         whole.train(training), pruned.train(training)
-        assert torch.equal(output(whole, x), output(pruned, x))
+        assert torch.equal(output(whole, *read), output(pruned, *read))
     state = whole.state_dict()
     for name, value in pruned.state_dict().items():
         assert torch.equal(value, state[name]), name
@@ -94,10 +94,9 @@ def test_the_program_says_what_its_text_does(number: int) -> None:
     again = prune(program)
     assert instantiate(again).weights == instantiate(program).weights
     net = compiler.build(loaded, genotype=genotype, prune=True)
-    x = images(program)
+    read = inputs(program)
     state = {name: value.clone() for name, value in net.state_dict().items()}
-    told = interpret(program, [x], state)
-    torch.testing.assert_close(told[0] if isinstance(told, tuple) else told, output(net, x))
+    torch.testing.assert_close(interpret(program, read, state), net(*read))
 
 
 def cell(*options: str) -> Genotype:

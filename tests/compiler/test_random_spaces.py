@@ -21,7 +21,7 @@ import torch
 from constructs import EVERY, constructs
 from inheritance import inherited, shared_paths
 from random_spaces import random_space
-from support import images, randomise
+from support import inputs, randomise
 from torch import Tensor, nn
 
 import compiler
@@ -136,28 +136,28 @@ def listed(kind: Region) -> Iterator[tuple[tuple[str, str], ...]]:
 
 @dataclass(frozen=True)
 class Result:
-    """What a network gives back (output, then states), and the gradients of a sum over it."""
+    """What a network gives back (outputs, then states), and the gradients of a sum over it."""
 
     values: list[Tensor]
     gradients: dict[str, Tensor | None]
 
 
-Run = Callable[[Tensor, list[Tensor]], Any]
+Run = Callable[[list[Tensor], list[Tensor]], Any]
 Read = Mapping[str, Tensor]
-"""What a network reads: `x`, and its states by their numbers."""
+"""What a network reads: its inputs, `x0` and so on, and its states by their numbers."""
 
 
 def read_by(program: Program, network: nn.Module, batch: int = 3) -> Read:
     hidden = list(flat(network.init_hidden(batch))) if hasattr(network, "init_hidden") else []
     states = {str(number): torch.randn_like(value) for number, value in enumerate(hidden)}
-    return {"x": images(program, batch), **states}
+    return {**{f"x{n}": x for n, x in enumerate(inputs(program, batch))}, **states}
 
 
 def measured(run: Run, read: Read, leaves: Mapping[str, Tensor]) -> Result:
     read = {n: v.clone().requires_grad_(v.is_floating_point()) for n, v in read.items()}
     leaves = {**leaves, **{n: v for n, v in read.items() if v.requires_grad}}
-    x, *hidden = read.values()
-    values = list(flat(run(x, hidden)))
+    given = [value for name, value in read.items() if name.startswith("x")]
+    values = list(flat(run(given, list(read.values())[len(given) :])))
     torch.manual_seed(1)
     loss = torch.stack([(torch.randn_like(value) * value).sum() for value in values]).sum()
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
@@ -190,8 +190,8 @@ def interpreted(
             leaves[name] = state[name].clone().requires_grad_()
         numbers[name] = leaves[same]
 
-    def run(x: Tensor, hidden: list[Tensor]) -> Any:
-        return interpret(program, [x], numbers, rows, training, hidden or None)
+    def run(given: list[Tensor], hidden: list[Tensor]) -> Any:
+        return interpret(program, given, numbers, rows, training, hidden or None)
 
     return measured(run, read, leaves)
 
@@ -202,9 +202,9 @@ def generated(
     network.load_state_dict(state)
     network.train(training)
 
-    def run(x: Tensor, hidden: list[Tensor]) -> Any:
+    def run(given: list[Tensor], hidden: list[Tensor]) -> Any:
         state = hidden[0] if len(hidden) == 1 else tuple(hidden)
-        return network(x, *weights, *([state] if hidden else []))
+        return network(*given, *weights, *([state] if hidden else []))
 
     return measured(run, read, dict(network.named_parameters()))
 
@@ -304,6 +304,7 @@ def final(space: Space, genotype: Genotype) -> None:
         headed = make(auxiliary=True)
         headed.load_state_dict(state, strict=False)
         network.load_state_dict(state)
-        output, auxiliary = headed(read["x"])
-        close(output, network.train()(read["x"]), 1.0)
-        assert auxiliary.shape == output.shape
+        *outputs, auxiliary = headed(*read.values())
+        for own, other in zip(outputs, flat(network.train()(*read.values())), strict=True):
+            close(own, other, 1.0)
+        assert auxiliary.shape == outputs[0].shape

@@ -160,7 +160,7 @@ def unbound_number(program: Program) -> None:
         (two_things, "`W` is one thing"),
         (two_kinds, "`W` is one thing"),
         (state_lost, "states are given back"),
-        (several_outputs, "a region has one output"),
+        (several_outputs, "a network gives back what it promises"),
         (no_states, "a region has one output"),
         (not_given, "`u` is given what it takes"),
         (unbound_number, "symbols are bound: nowhere"),

@@ -245,7 +245,7 @@ def test_a_pass_on_cuda_stays_there(monkeypatch: Any, by_alphas: bool, dtype: An
         weights = {path: holder[name] for path, (holder, name) in engine.weights.items()}
         _, *rest = (number for number, _ in engine.region.inputs)
         asked = (rest, ()) if by_alphas else ((), weights)
-        sizes = sizes_of(engine.region, images, list(weights.values()), dtype)
+        sizes = sizes_of(engine.region, [images], list(weights.values()), dtype)
         plan = engine.plan(*map(frozenset, asked), sizes)
         for watch in (Imagined(), Imagined()):  # the first pass makes constants
             with watch:

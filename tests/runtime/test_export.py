@@ -21,7 +21,7 @@ from compiler.compile import compile_space
 from runtime import export, staging
 from runtime.errors import UserError
 from runtime.export import FORMATS, export_model
-from runtime.export_inputs import Inputs, inputs_of
+from runtime.export_inputs import Inputs, Interface, interface_of
 from runtime.final_model import FinalModel
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
@@ -66,6 +66,14 @@ SMALL = """
         return twice -> global_pool(max) -> linear(classes)
     }
 """
+SEVERAL = """
+    cell unit(H) from x, h[H] = (concat(x, h) -> linear(H)) -> choose { tanh, relu }
+    network(V = 7, H = 4) from image[3, 4, 4], state[T] below V to state[T, V], class[3] {
+        look = image -> flatten -> linear(H)
+        h = ((state -> embedding(V, H)) + look) -> unit(H) over T
+        return (h -> linear(V), look -> linear(3))
+    }
+"""
 
 
 def model_of(space, genotype=None, **values):
@@ -95,6 +103,10 @@ def two_states():
     return model_of(space(TWO_STATES), bptt=2)
 
 
+def several():
+    return model_of(space(SEVERAL), bptt=2)
+
+
 def built(model):
     """The network, its weights and statistics at random, and the text of it."""
     torch.manual_seed(1)
@@ -107,19 +119,19 @@ def built(model):
 def written(model, folder, format, name="model"):
     network, source = built(model)
     path = folder / f"{name}{SUFFIXES[format]}"
-    return network, export_model(network, source, inputs_of(model), path, format)
+    return network, export_model(network, source, interface_of(model), path, format)
 
 
-def call(network, inputs, batch):
+def call(network, interface, batch):
     """What a network is called with, with random states."""
     draws = torch.Generator().manual_seed(5)
-    first = inputs.draw(batch, draws)
+    read = tuple(each.draw(batch, draws) for each in interface.inputs)
     if not hasattr(network, "init_hidden"):
-        return (first,)
+        return read
     start = network.init_hidden(batch)
     if isinstance(start, torch.Tensor):
-        return first, torch.randn(start.shape, generator=draws)
-    return first, tuple(torch.randn(part.shape, generator=draws) for part in start)
+        return *read, torch.randn(start.shape, generator=draws)
+    return *read, tuple(torch.randn(part.shape, generator=draws) for part in start)
 
 
 def flat(values):
@@ -178,20 +190,21 @@ def test_a_file_computes_what_the_model_does(tmp_path, make, format):
         assert [each.name for each in graph.output] == ["logits", "state_after"]
     expected = {exported.path.name} | ({"model.py"} if format == "safetensors" else set())
     assert {path.name for path in tmp_path.iterdir()} == expected
-    agrees(network, read_back(exported.path, format), inputs_of(model), (1, 2, 5))
+    agrees(network, read_back(exported.path, format), interface_of(model), (1, 2, 5))
 
 
 def bench():
     return model_of(space(BENCH))
 
 
-@pytest.mark.parametrize("make", [bench, two_states, small])
+@pytest.mark.parametrize("make", [bench, two_states, small, several])
 @pytest.mark.parametrize("format", ["onnx", "torch"])
 def test_other_families(tmp_path, make, format):
-    """Residual blocks, a state of two parts, and relus that onnxscript would fold wrongly."""
+    """Residual blocks, a state of two parts, relus that onnxscript would fold wrongly, and inputs
+    and outputs that are several."""
     model = make()
     network, exported = written(model, tmp_path, format)
-    agrees(network, read_back(exported.path, format), inputs_of(model), (1, 4))
+    agrees(network, read_back(exported.path, format), interface_of(model), (1, 4))
 
 
 @pytest.mark.parametrize("number", [1, 4, 7, 9, 10, 15, 18, 19, 24, 27])
@@ -226,6 +239,16 @@ def test_names_and_sizes_in_an_onnx_file(tmp_path):
     }
 
 
+def test_several_are_called_as_in_the_space_and_each_name_stands_once(tmp_path):
+    model = several()
+    assert interface_of(model) == Interface(
+        (Inputs("image", (3, 4, 4)), Inputs("state", (2,), 1, 7)), ("state", "class")
+    )
+    graph = onnx.load(written(model, tmp_path, "onnx")[1].path).graph
+    assert [each.name for each in graph.input] == ["image", "state", "state_"]
+    assert [each.name for each in graph.output] == ["state__", "class", "state_after"]
+
+
 def test_weights_are_written_under_every_name(tmp_path):
     network, exported = written(recurrent(), tmp_path, "safetensors")
     tensors = load_file(exported.path)
@@ -254,7 +277,7 @@ def test_the_network_is_left_as_it_was(tmp_path, format):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         path = tmp_path / f"model{SUFFIXES[format]}"
-        export_model(network, source, inputs_of(model), path, format)
+        export_model(network, source, interface_of(model), path, format)
     assert network.training and all(module.training for module in network.modules())
     assert all(p.requires_grad and p.dtype == torch.float64 for p in network.parameters())
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
@@ -262,14 +285,11 @@ def test_the_network_is_left_as_it_was(tmp_path, format):
 
 
 def test_what_models_read():
-    assert inputs_of(conv()) == Inputs.images((3, 8, 8))
-    assert inputs_of(recurrent()) == Inputs.texts(2, 13)
-    several = "network(H = 2) from a[3], b[3] to class[2] { return concat(a, b) -> linear(2) }"
-    with pytest.raises(UserError, match="networks with one input"):
-        inputs_of(model_of(space(several)))
+    assert interface_of(conv()) == Interface((Inputs("image", (3, 8, 8)),))
+    assert interface_of(recurrent()) == Interface((Inputs("words", (2,), 1, 13),))
     draws = torch.Generator().manual_seed(0)
-    assert Inputs.images((3, 8, 6)).draw(5, draws).shape == (5, 3, 8, 6)
-    words = Inputs.texts(40, 4).draw(5, draws)
+    assert Inputs("image", (3, 8, 6)).draw(5, draws).shape == (5, 3, 8, 6)
+    words = Inputs("words", (40,), 1, 4).draw(5, draws)
     assert words.shape == (40, 5) and words.dtype == torch.int64
     assert words.unique().tolist() == [0, 1, 2, 3]
 
@@ -279,7 +299,7 @@ def test_what_models_read():
 
 def refused(model, network, source, folder, format, match):
     with pytest.raises(UserError, match=match) as raised:
-        export_model(network, source, inputs_of(model), folder / f"m{SUFFIXES[format]}", format)
+        export_model(network, source, interface_of(model), folder / f"m{SUFFIXES[format]}", format)
     assert "\n" not in str(raised.value)
 
 
@@ -322,9 +342,9 @@ def test_a_file_that_computes_something_else(tmp_path, monkeypatch, format):
     else:
         graph = export._onnx_graph
 
-        def other(subject, names):
+        def other(subject, names, outputs):
             subject.model.linear.bias.add_(1e-3)
-            given = graph(subject, names)
+            given = graph(subject, names, outputs)
             subject.model.linear.bias.sub_(1e-3)
             return given
 
@@ -389,7 +409,7 @@ def test_of_two_files_both_are_moved_or_none(tmp_path, monkeypatch, old, dies_at
     left = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert left == ({} if old is None else {"m.py": old, "m.safetensors": old})
     monkeypatch.undo()
-    export_model(network, source, inputs_of(model), tmp_path / "m.safetensors", "safetensors")
+    export_model(network, source, interface_of(model), tmp_path / "m.safetensors", "safetensors")
     assert {path.name for path in tmp_path.iterdir()} == {"m.py", "m.safetensors"}
     assert (tmp_path / "m.py").read_text(encoding="utf-8") == source
 
@@ -398,7 +418,7 @@ def test_weights_are_not_written_over_the_emitted_file(tmp_path):
     model = small()
     network, source = built(model)
     with pytest.raises(UserError, match=r"m\.py is for the emitted file"):
-        export_model(network, source, inputs_of(model), tmp_path / "m.py", "safetensors")
+        export_model(network, source, interface_of(model), tmp_path / "m.py", "safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -407,7 +427,7 @@ def test_notes_travel_with_the_model(tmp_path, format):
     about = {"classes": '["cat", "dog"]', "mean": "[0.5]"}
     network, source = built(small())
     path = tmp_path / f"model{SUFFIXES[format]}"
-    export_model(network, source, inputs_of(small()), path, format, about)
+    export_model(network, source, interface_of(small()), path, format, about)
     if format == "onnx":
         found = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
     elif format == "torch":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import images, randomise, space
+from support import inputs, randomise, space
 from torch import Tensor, nn
 
 import compiler
@@ -53,7 +53,7 @@ class Pair:
         draw(self.plain)
         self.state = {name: value.clone() for name, value in self.plain.state_dict().items()}
         self.fast.load_state_dict(self.state)
-        self.x = images(self.plain.program, batch)
+        self.x, *self.others = inputs(self.plain.program, batch)
         recurrent = hasattr(self.plain.model, "init_hidden")
         hidden = flattened(self.plain.init_hidden(batch)) if recurrent else []
         self.hidden = [torch.randn_like(value) for value in hidden]
@@ -62,15 +62,17 @@ class Pair:
         """A pass from the same numbers and the same seed; gradients by groups or by names."""
         net.load_state_dict(self.state)
         net.train()
-        assert net is self.plain or net.optimised.stands_for(self.x)
-        x, *hidden = [value.clone() for value in (self.x, *self.hidden)]
-        leaves = {"x": x, **{f"state {number}": value for number, value in enumerate(hidden)}}
+        assert net is self.plain or net.optimised.stands_for(self.x, *self.others)
+        hidden = [value.clone() for value in self.hidden]
+        read = [value.clone() for value in (self.x, *self.others)]
+        leaves = {f"x {number}": value for number, value in enumerate(read)}
+        leaves |= {f"state {number}": value for number, value in enumerate(hidden)}
         leaves.update(net.named_parameters())
         for name, leaf in leaves.items():
             wanted = group(name) in asked or name in asked
             leaf.requires_grad_(leaf.is_floating_point() and wanted)
         torch.manual_seed(1)
-        values = flattened(net(x, state_of(hidden)))
+        values = flattened(net(*read, state_of(hidden)))
         by = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
         loss = projected(values)
         found = gradients(loss, list(by.values())) if loss.requires_grad else [None] * len(by)
@@ -102,7 +104,7 @@ def state_of(hidden: Sequence[Tensor]) -> Any:
 
 
 def flattened(result: Any) -> list[Tensor]:
-    """An output alone, or with its states."""
+    """All outputs, and the states behind them."""
     return list(_flattened(result))
 
 

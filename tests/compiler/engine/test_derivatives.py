@@ -80,7 +80,7 @@ def test_what_changed_since_the_pass_is_noticed(changed: str, asked: str) -> Non
     for parameter in alphas + weights:
         parameter.requires_grad_(any(parameter is other for other in by))
     mixing = {"u": torch.softmax(alphas[0], -1)}
-    output = net.optimised(x, [mixing])
+    output = net.optimised([x], [mixing])
     with torch.no_grad():
         {"weight": weights[0], "alphas": mixing["u"], "input": x}[changed].add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):

@@ -219,7 +219,7 @@ def test_statistics_are_told_in_rounds() -> None:
 def test_sizes_are_told_from_the_input() -> None:
     def found(text: str, x: Tensor) -> tuple[int, int, int]:
         net, _ = fast(text)
-        sizes = sizes_of(net.optimised.engine.region, x, list(net.parameters()))
+        sizes = sizes_of(net.optimised.engine.region, [x], list(net.parameters()))
         return sizes.batch, sizes.length, sizes.width
 
     assert found(SMALL, torch.randn(5, 3, 6, 6)) == (5, 1, 8)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from random_spaces import random_space
-from support import PROGRAMS, SPACES, images, model_state, randomise, rows
+from support import PROGRAMS, SPACES, images, inputs, model_state, randomise, rows
 from torch import Tensor
 
 import compiler
@@ -77,12 +77,12 @@ def check(space: Space | Path, **overrides: Any) -> None:
     net = compiler.build(space, passes="none", **overrides)
     assert isinstance(net, Supernet)
     randomise(net)
-    x, weights = images(net.program, batch=5), rows(net)
+    read, weights = inputs(net.program, batch=5), rows(net)
     state = dict(model_state(net))
-    trained = seeded(interpret, net.program, [x], state, weights, True)
-    evaluated = seeded(interpret, net.program, [x], state, weights, False)
+    trained = seeded(interpret, net.program, read, state, weights, True)
+    evaluated = seeded(interpret, net.program, read, state, weights, False)
     for name, program in stages(net.program):
-        found = seeded(interpret_flat, program, [x], state, weights, True)
+        found = seeded(interpret_flat, program, read, state, weights, True)
         close(found, trained, f"{name}, in training")
         # A norm that stands for several normalises by the statistics of one of them. In training
         # those are the batch's own, which are equal. Running ones are equal only because training
@@ -90,8 +90,8 @@ def check(space: Space | Path, **overrides: Any) -> None:
         equal = with_equal_statistics(program, state)
         if any(equal[path] is not state[path] for path in state):
             state = equal
-            evaluated = seeded(interpret, net.program, [x], state, weights, False)
-        found = seeded(interpret_flat, program, [x], state, weights, False)
+            evaluated = seeded(interpret, net.program, read, state, weights, False)
+        found = seeded(interpret_flat, program, read, state, weights, False)
         close(found, evaluated, f"{name}, in evaluation")
 
 
