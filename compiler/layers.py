@@ -94,9 +94,10 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
 def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> int:
     """How many products a layer adds up that makes `out` of `shape` (all plain) for one sample.
 
-    Convolutions and matrices count, without their biases; of a sequence, one step counts. A step
-    of an attention is compared with every step, and takes something of every one.
+    Convolutions and matrices count, without their biases; of a sequence whose length is open, one
+    step counts. A step of an attention is compared with every step, and takes something of each.
     """
+    steps = shape[0] if len(shape) == 2 and not isinstance(shape[0], OpenSize) else 1
     match layer:
         case "conv":
             window = shape[0] // arguments["groups"] * arguments["k"] ** 2
@@ -104,10 +105,10 @@ def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> 
         case "depthwise":
             return prod(out) * int(arguments["k"] ** 2)
         case "linear":
-            return int(shape[-1] * out[-1])
+            return int(steps * shape[-1] * out[-1])
         case "attention":
             inner = arguments["heads"] * head_width(shape, arguments)
-            return int(4 * shape[-1] * inner + 2 * shape[0] * inner)
+            return int(steps * (4 * shape[-1] + 2 * shape[0]) * inner)
     return 0
 
 

@@ -11,7 +11,8 @@ FAVOURITES = (
     "named set", "sink", "for", "if", "choose of several", "op given an op", "deciding", "joint",
     "flag", "several", "weighed", "conditional", "shared", "inner cell", "derived", "strided",
     "window", "tap", "auxiliary", "when", "halves", "unread", "chain", "chained", "gelu", "silu",
-    "relu6", "layer_norm", "group_norm", "attention", "index", "block", "mean", "concat", "last", "profiles", "alpha", "without", "step",
+    "relu6", "layer_norm", "group_norm", "attention", "index", "block", "mean", "concat", "last",
+    "profiles", "alpha", "without", "step",
 )  # fmt: skip
 
 

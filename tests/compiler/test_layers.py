@@ -218,11 +218,18 @@ def test_the_mean_pool_does_not_count_its_padding() -> None:
     assert torch.equal(net(torch.ones(1, 1, 4, 4)), torch.ones(1, 1, 4, 4))
 
 
+def test_all_steps_of_a_known_length_are_counted_and_one_of_an_open_length() -> None:
+    known = arguments("linear", {"out": 3})
+    assert macs("linear", (7,), (3,), known) == 21
+    assert macs("linear", (5, 7), (5, 3), known) == 5 * 21
+    assert macs("linear", (OpenSize(48, "T"), 7), (OpenSize(48, "T"), 3), known) == 21
+
+
 def test_attention_counts_its_matrices_and_what_a_step_takes_of_all_steps() -> None:
     """Of 5 steps of 6 channels, with 2 heads of 4 numbers: 8 numbers in all."""
     known = arguments("attention", {"heads": 2, "width": 4})
     matrices = 6 * 3 * 8 + 8 * 6
-    assert macs("attention", (5, 6), (5, 6), known) == matrices + 5 * 8 + 5 * 8
+    assert macs("attention", (5, 6), (5, 6), known) == 5 * (matrices + 5 * 8 + 5 * 8)
     assert weights("attention", (5, 6), known) == matrices + 3 * 8 + 6
 
 
