@@ -80,10 +80,9 @@ class LayerNorm(SampleNorm):
         dx, *by_weights = _layer_norm_backward(
             self.rows(g), self.rows(x), [self.active], mean, rstd, *self.affine(run), wants
         )
-        rest = (0, self.channels - self.active)
         return [
             self.value(dx, x) if wants[0] else None,
-            *(F.pad(found, rest) if wants[1] else None for found in by_weights),
+            *(self.padded(found) if wants[1] else None for found in by_weights),
         ]
 
     def affine(self, run: Run) -> list[Tensor | None]:
@@ -99,8 +98,13 @@ class LayerNorm(SampleNorm):
 
     def value(self, rows: Tensor, like: Tensor) -> Tensor:
         """Rows in the shape, the layout and the precision of `like`, zeros in the rest of it."""
-        whole = F.pad(rows.to(like.dtype), (0, self.channels - self.active))
+        whole = self.padded(rows.to(like.dtype))
         return whole.movedim(-1, 1) if like.dim() == 4 else whole
+
+    def padded(self, active: Tensor) -> Tensor:
+        """The last axis with zeros for what takes no part."""
+        rest = self.channels - self.active
+        return F.pad(active, (0, rest)) if rest else active
 
 
 class GroupNorm(SampleNorm):

@@ -57,8 +57,10 @@ class Attention(LayerOperation):
         """
         parts = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 1, 3, 0, 4)
         made = F.scaled_dot_product_attention(*parts[:, :, : self.active].unbind())
-        rest = (0, 0, 0, self.heads - self.active)
-        return F.pad(made.permute(2, 0, 1, 3), rest).flatten(2)
+        made = made.permute(2, 0, 1, 3)
+        if self.active < self.heads:
+            made = F.pad(made, (0, 0, 0, self.heads - self.active))
+        return made.flatten(2)
 
     def reads(self, wanted: Wanted) -> Reads:
         return Reads(frozenset([0]) if wanted.weights else frozenset())
