@@ -34,7 +34,7 @@ from compiler.ir import (
     channel_axis,
     substituted,
 )
-from compiler.layers import STATEFUL, out_shape
+from compiler.layers import STATEFUL, out_shape, settled
 from dsl.source import Span
 
 
@@ -73,6 +73,7 @@ class Builder:
             layer, arguments = str(arguments[0][1].value), ()
         if layer == "identity":
             return operand
+        arguments = tuple(settled(layer, self.shape(operand), dict(arguments)).items())
         shape = out_shape(layer, self.shape(operand), dict(arguments))
         return self.region.add(
             Layer(

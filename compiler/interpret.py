@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from compiler import slow_layers
 from compiler.codegen.names import attributes, inner_attributes, key, shared_attributes
 from compiler.expr import Symbol, evaluate
 from compiler.ir import (
@@ -293,7 +294,24 @@ class Run:
                     return F.max_pool2d(x, k, stride, pad)
                 return F.avg_pool2d(x, k, stride, pad, count_include_pad=False)
             case "global_pool":
-                return x.amax((2, 3)) if arguments["of"] == "max" else x.mean((2, 3))
+                over = (2, 3) if x.dim() == 4 else 0
+                return x.amax(over) if arguments["of"] == "max" else x.mean(over)
+            case "layer_norm":
+                return slow_layers.layer_norm(x, weight, bias, arguments.get("active"))
+            case "group_norm":
+                return slow_layers.group_norm(x, weight, bias, arguments["groups"])
+            case "attention":
+                heads, active = arguments["heads"], arguments.get("active")
+                return slow_layers.attention(x, self.state, at, heads, active)
+            case "position":
+                assert weight is not None
+                return x + weight[:, None]
+            case "tokens":
+                return slow_layers.tokens(x)
+            case "pixels":
+                return slow_layers.pixels(x, arguments["rows"])
+            case "softmax":
+                return slow_layers.softmax(x)
             case "embedding":
                 assert weight is not None
                 kept = F.dropout(weight.new_ones(len(weight), 1), arguments["drop"], self.training)

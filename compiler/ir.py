@@ -352,7 +352,7 @@ class Region:
         for number, node in rest:
             if node.operands != (previous,) or not isinstance(node, Layer | Call | Select | Inline):
                 return Form.GRAPH
-            if node.shared or is_mask(node):
+            if node.shared or is_mask(node) or is_partial(node):
                 return Form.GRAPH
             if isinstance(node, Call) and is_open(node.region):
                 return Form.GRAPH
@@ -540,6 +540,11 @@ def is_mask(node: Node) -> bool:
     return bool(node.shared) or ("per", Const("sequence")) in node.arguments
 
 
+def is_partial(node: Node) -> bool:
+    """Whether only the first channels or heads of a layer take part, as its call says."""
+    return isinstance(node, Layer) and "active" in dict(node.arguments)
+
+
 def is_module(branch: Region) -> bool:
     """Whether a branch is one module, several in a row, or one call that reads all its inputs."""
     if branch.form is not Form.GRAPH:
@@ -562,7 +567,7 @@ def is_in_place(choice: Region) -> bool:
     parts = [node for option in choice.options for _, node in option.body.nodes()]
     if any(isinstance(node, Layer) and node.layer == "narrow" for node in parts):
         return True
-    if any(node.shared or is_mask(node) for node in parts):
+    if any(node.shared or is_mask(node) or is_partial(node) for node in parts):
         return True
     if choice.is_branch and not all(is_module(option.body) for option in choice.options):
         return True

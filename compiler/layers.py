@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 from compiler.expr import Const, Expr, Plain, binary, ceil_div, const
+from compiler.facts import OpenSize
 from dsl.vocabulary import AUTO, NOTHING, SAME
 
 Shape = tuple[Any, ...]
@@ -19,10 +20,16 @@ Shape = tuple[Any, ...]
 
 ACTIVATIONS = frozenset(["identity", "relu", "relu6", "gelu", "silu", "tanh", "sigmoid"])
 """What an op can be given to apply (as `apply(f)`, a layer of the IR alone)."""
-SHAPE_KEEPING = ACTIVATIONS | {"bn", "dropout", "drop_path", "apply"}
-STATEFUL = frozenset({"conv", "depthwise", "linear", "bn", "embedding"})
+NORMS = frozenset({"bn", "layer_norm", "group_norm"})
+SHAPE_KEEPING = (
+    ACTIVATIONS | NORMS | {"dropout", "drop_path", "apply", "softmax", "attention", "position"}
+)
+STATEFUL = NORMS | {"conv", "depthwise", "linear", "embedding", "attention", "position"}
 RANDOM = frozenset({"dropout", "drop_path"})
 SQUARE_WINDOW = frozenset({"conv", "depthwise", "pool"})
+_COUNTS = ("k", "stride", "dilation", "out", "groups", "heads", "width", "rows", "active")
+_OF_SEQUENCES = frozenset({"attention", "position", "pixels"})
+"""Layers that are made for a sequence of a known length."""
 
 
 def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
@@ -42,7 +49,11 @@ def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
         case "crop":
             return (shape[0], *(n - arguments["n"] for n in shape[1:]))
         case "global_pool":
-            return shape[:1]
+            return shape[:1] if len(shape) == 3 else shape[-1:]
+        case "tokens":
+            return (shape[1] * shape[2], shape[0])
+        case "pixels":
+            return (shape[1], arguments["rows"], shape[0] // arguments["rows"])
         case "flatten":
             return (prod(shape[1:], start=shape[0]),)
         case "linear":
@@ -68,14 +79,25 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
             return arguments["n"] * arguments["d"]
         case "bn":
             return 2 * shape[0] if arguments["affine"] else 0
+        case "layer_norm":
+            return 2 * channels(shape) if arguments["affine"] else 0
+        case "group_norm":
+            return 2 * shape[0]
+        case "attention":
+            inner = arguments["heads"] * head_width(shape, arguments)
+            return 4 * shape[-1] * inner + bool(arguments["bias"]) * (3 * inner + shape[-1])
+        case "position":
+            return prod(shape)
     return 0
 
 
 def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> int:
     """How many products a layer adds up that makes `out` of `shape` (all plain) for one sample.
 
-    Convolutions and matrices count, without their biases; of a sequence, one step counts.
+    Convolutions and matrices count, without their biases; of a sequence whose length is open, one
+    step counts. A step of an attention is compared with every step, and takes something of each.
     """
+    steps = shape[0] if len(shape) == 2 and not isinstance(shape[0], OpenSize) else 1
     match layer:
         case "conv":
             window = shape[0] // arguments["groups"] * arguments["k"] ** 2
@@ -83,8 +105,33 @@ def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> 
         case "depthwise":
             return prod(out) * int(arguments["k"] ** 2)
         case "linear":
-            return int(shape[-1] * out[-1])
+            return int(steps * shape[-1] * out[-1])
+        case "attention":
+            inner = arguments["heads"] * head_width(shape, arguments)
+            return int(steps * (4 * shape[-1] + 2 * shape[0]) * inner)
     return 0
+
+
+def channels(shape: Shape) -> Any:
+    """How many channels a value has."""
+    return shape[1] if len(shape) == 2 else shape[0]
+
+
+def head_width(shape: Shape, arguments: Mapping[str, Any]) -> Any:
+    """How many numbers each head of an attention has, at a sequence of `shape`."""
+    if _is(arguments["width"], AUTO):
+        return shape[-1] // arguments["heads"]
+    return arguments["width"]
+
+
+def settled(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without an `active` that is everything there is.
+
+    It says how many channels of a `layer_norm`, or heads of an `attention`, take part, the first
+    ones; the layer keeps all its weights. No file can give it.
+    """
+    whole = arguments.get("heads", channels(shape))
+    return {n: v for n, v in arguments.items() if n != "active" or v != whole}
 
 
 def padding(arguments: Mapping[str, Any]) -> Any:
@@ -112,12 +159,12 @@ def is_padded_unlike(written: Mapping[str, Expr], arguments: Mapping[str, Plain]
 
 def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str | None:
     """What is impossible about a layer at this shape (all plain), or None."""
-    sizes: dict[str, int] = {"k": 1, "stride": 1, "dilation": 1, "out": 1, "groups": 1, "n": 0}
+    sizes = dict.fromkeys(_COUNTS, 1) | {"n": 0}
     if layer == "embedding":
         sizes = {"n": 1, "d": 1}
     for name, least in sizes.items():
         value = arguments.get(name)
-        if isinstance(value, str) and name == "out":
+        if isinstance(value, str) and name in ("out", "width"):
             continue
         if value is not None and (not isinstance(value, int) or value < least):
             return f"`{name}` is {_worded(value)}, but must be a whole number of at least {least}"
@@ -129,6 +176,8 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
         groups = arguments["groups"]
         if shape[0] % groups or out % groups:  # type: ignore[operator]
             return f"{groups} groups do not divide {shape[0]} channels into {out}"
+    if layer in _OF_SEQUENCES or layer == "group_norm":
+        return _unlike(layer, shape, arguments)
     if layer in SQUARE_WINDOW:
         pad = padding(arguments)
         if not isinstance(pad, int) or pad < 0:
@@ -141,6 +190,20 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
             return f"nothing is left of {dimensions(shape)}"
         reach = (window - 1) * arguments.get("dilation", 1) + 1  # type: ignore[operator]
         return f"a window of {reach} does not fit into {dimensions(shape[1:])} and its padding"
+    return None
+
+
+def _unlike(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> str | None:
+    """What does not go with a length or a number of channels, or None."""
+    if layer in _OF_SEQUENCES and isinstance(shape[0], OpenSize):
+        return f"the sequence must have a known length, `{shape[0]}` is open until the network runs"
+    match layer:
+        case "group_norm" if shape[0] % arguments["groups"]:
+            return f"{arguments['groups']} groups do not divide {shape[0]} channels"
+        case "attention" if arguments["width"] == AUTO and shape[-1] % arguments["heads"]:
+            return f"{arguments['heads']} heads do not divide {shape[-1]} channels"
+        case "pixels" if shape[0] % arguments["rows"]:
+            return f"{arguments['rows']} rows do not divide {shape[0]} steps"
     return None
 
 

@@ -31,8 +31,8 @@ from compiler.ir import (
 )
 
 ZERO_KEEPING = frozenset({
-    "pool", "global_pool", "crop", "flatten", "identity", "relu", "relu6", "gelu", "silu", "tanh",
-    "dropout", "drop_path",
+    "pool", "global_pool", "crop", "flatten", "tokens", "pixels", "identity", "relu", "relu6",
+    "gelu", "silu", "tanh", "dropout", "drop_path",
 })  # fmt: skip
 LINEAR = frozenset({"conv", "depthwise", "linear"})
 

@@ -123,7 +123,9 @@ def _shared(region: Region) -> None:
 
 def _made_of(node: Node) -> tuple[object, ...]:
     what = node.layer if isinstance(node, Layer) else id(getattr(node, "region", None))
-    return what, getattr(node, "arguments", ())
+    arguments = dict(getattr(node, "arguments", ()))
+    arguments.pop("active", None)  # uses of one layer differ in how much of it takes part
+    return what, arguments
 
 
 def _require(holds: bool, region: Region, invariant: str) -> None:

@@ -34,9 +34,11 @@ class Argument:
 
 _READS = {
     (0,): "the words of a text",
+    (2,): "a sequence",
     (3,): "an image",
     (1, 2): "a vector or a sequence",
     (1, 3): "a vector or an image",
+    (2, 3): "a sequence or an image",
 }
 
 
@@ -63,6 +65,7 @@ STRIDE = Argument("stride", default=1)
 DILATION = Argument("dilation", default=1)
 PADDING = Argument("padding", default=AUTO)
 BIAS = Argument("bias", "flag", default=False)
+SEQUENCE = (2,)
 IMAGE = (3,)
 WORDS_ALONE = (0,)
 """What an embedding reads: the numbers of a network's input that is `below` something."""
@@ -98,9 +101,9 @@ _ALL = (
     ),
     Layer(
         "global_pool",
-        "the maximum or the mean of every channel",
+        "the maximum or the mean of every channel, over all pixels or steps",
         (Argument("of", "word", words=("max", "mean")),),
-        ranks=IMAGE,
+        ranks=(2, 3),
     ),
     Layer(
         "linear",
@@ -110,6 +113,33 @@ _ALL = (
         (1, 2),
     ),
     Layer("bn", "batch normalisation", (), (Argument("affine", "flag", default=True),), (1, 3)),
+    Layer(
+        "layer_norm",
+        "normalisation over the channels: of a vector, of each step or of each pixel",
+        (),
+        (Argument("affine", "flag", default=True),),
+    ),
+    Layer(
+        "group_norm",
+        "normalisation over the pixels and channels of each of so many groups of channels",
+        (Argument("groups"),),
+        ranks=(1, 3),
+    ),
+    Layer(
+        "attention",
+        "self-attention in so many heads of `width` numbers; `auto` shares the channels out",
+        (Argument("heads"),),
+        (Argument("width", default=AUTO), Argument("bias", "flag", default=True)),
+        SEQUENCE,
+    ),
+    Layer("position", "adds a learned table with a row for every step", ranks=SEQUENCE),
+    Layer("tokens", "the pixels, row by row, as the steps of a sequence", ranks=IMAGE),
+    Layer(
+        "pixels",
+        "the steps as the pixels of an image of so many rows; it undoes `tokens`",
+        (Argument("rows"),),
+        ranks=SEQUENCE,
+    ),
     Layer("zero", "zeros of the shape that a layer of this stride would give", (), (STRIDE,)),
     Layer("crop", "all but the first pixels of both axes", (Argument("n"),), ranks=IMAGE),
     Layer("flatten", "all numbers in one vector", ranks=(1, 3)),
@@ -134,6 +164,7 @@ _ALL = (
     Layer("silu", "x σ(x)"),
     Layer("tanh", "the hyperbolic tangent"),
     Layer("sigmoid", "σ(x)"),
+    Layer("softmax", "exp(x), divided by its sum over the channels"),
 )
 
 LAYERS: dict[str, Layer] = {layer.name: layer for layer in _ALL}

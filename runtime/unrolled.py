@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import get_total_norm
 
 from runtime.objective import Gradients, Objective, Outcome, gradients, held
@@ -62,7 +64,7 @@ class Unrolled:
                 differentiated twice.
         """
         exact = self.hessian == "exact"
-        with held([] if exact else self.alphas):
+        with held([] if exact else self.alphas), _attention(exact):
             loss = self.objective(train).loss
         inner = gradients(loss, self.weights, create_graph=exact)
         virtual_gradients, coefficient = _clipped(inner, self.clip)
@@ -198,3 +200,9 @@ def _check_twice_differentiable(direct: Gradients, product: Gradients) -> None:
             "the exact Hessian needs a network that can be differentiated twice: "
             "alphas that the loss depends on have no second derivative"
         )
+
+
+def _attention(twice: bool) -> AbstractContextManager[None]:
+    """Lets torch compute attention in a way that can be differentiated twice, if it must be: its
+    faster kernels cannot."""
+    return sdpa_kernel(SDPBackend.MATH) if twice else nullcontext()

@@ -58,7 +58,7 @@ class Body:
             kinds += ["shared"] * (2 if fitting and not modular else 0)
         match self.draw.pick(*kinds):
             case "activation":
-                return self.draw.pick(*ACTIVATIONS, "identity")
+                return self.draw.pick(*ACTIVATIONS, "identity", "softmax")
             case "function":
                 return self.draw.random.choice(self.functions)
             case "pool":
@@ -117,10 +117,14 @@ class Body:
 
     def layer(self, shape: Shape, modular: bool = False) -> str:
         if shape.rank == 3:
-            name = self.draw.pick("conv", "depthwise", "pool", "bn", "zero", "crop", "rest")
+            name = self.draw.pick(
+                "conv", "depthwise", "pool", "bn", "layer_norm", "group_norm", "attention", "zero",
+                "crop", "rest",
+            )  # fmt: skip
         else:
             known = shape.width.is_known
-            name = self.draw.pick(*["linear"] * (2 * known), "bn" if shape.rank == 1 else "rest")
+            norm = self.draw.pick("layer_norm", "bn" if shape.rank == 1 else "rest")
+            name = self.draw.pick(*["linear"] * (2 * known), norm)
         match name:
             case "conv":
                 return self.conv(shape.width)
@@ -132,6 +136,12 @@ class Body:
                 return "(crop(1) -> conv(2, padding: 1))"
             case "bn":
                 return self.draw.pick("bn", "bn(affine: no)", "bn(affine: final)")
+            case "layer_norm":
+                return self.draw.pick("layer_norm", "layer_norm", "layer_norm(affine: no)")
+            case "group_norm":
+                return f"group_norm({2 if shape.width.is_even else 1})"
+            case "attention":
+                return self.stock.attending()
             case "linear":
                 return f"linear({shape.width}{self.draw.pick('', ', bias: no', ', bias: yes')})"
             case "zero":

@@ -13,7 +13,8 @@ FAVOURITES = (
     "named set", "sink", "for", "if", "choose of several", "op given an op", "deciding", "joint",
     "flag", "several", "weighed", "conditional", "shared", "inner cell", "derived", "strided",
     "window", "tap", "auxiliary", "when", "halves", "unread", "chain", "chained", "gelu", "silu",
-    "relu6", "index", "block", "mean", "concat", "last", "profiles", "alpha", "without", "step",
+    "relu6", "layer_norm", "group_norm", "attention", "index", "block", "mean", "concat", "last",
+    "profiles", "alpha", "without", "step",
 )  # fmt: skip
 
 
@@ -160,6 +161,7 @@ class _Space:
         return self.draw.pick(
             "global_pool(mean)", "global_pool(max)", "flatten", "crop(1) -> flatten",
             "pool(mean, 2, stride: 2) -> flatten", "conv(2) -> global_pool(mean)",
+            "tokens -> global_pool(mean)", "tokens -> position -> global_pool(max)",
             "conv(3, stride: 2, out: 4) -> flatten", "depthwise(3, stride: 2) -> global_pool(max)",
         )  # fmt: skip
 

@@ -103,6 +103,18 @@ class Stock:
         self.declarations.append(f"op {name} from x = x + (x -> {step})")
         return name
 
+    def attending(self) -> str:
+        """An op that lets the pixels of an image attend to each other."""
+        name = self.fresh("attending")
+        extra = self.draw.pick("", ", bias: no", ", width: 3", ", width: auto, bias: yes")
+        heads = self.draw.pick("1", "2, width: 2") if not extra else "1"
+        position = self.draw.pick("", "position -> ")
+        self.declarations.append(
+            f"op {name} from x[_, h, _] ="
+            f" x -> tokens -> {position}attention({heads}{extra}) -> pixels(h)"
+        )
+        return name
+
     def applying(self) -> str:
         """An op of one operation, which it applies."""
         name = self.fresh("applied")

@@ -12,6 +12,7 @@ from compiler.codegen.names import (
     attributes,
     inner_attributes,
     local,
+    maker,
     shared_attributes,
     shared_modules,
 )
@@ -76,7 +77,8 @@ class Constructor:
             if isinstance(node, Repeat):
                 body += self.repeat(number, node)
             elif self.attributes[number] not in written:
-                body += self.module(self.region, node, self.attributes[number])
+                place = maker(self.region, node.shared) if node.shared else (self.region, node)
+                body += self.module(*place, self.attributes[number])
                 written.add(self.attributes[number])
         if self.region.auxiliary:
             body += self.auxiliary()
@@ -97,9 +99,10 @@ class Constructor:
         body = []
         shared, own = shared_attributes(self.region), inner_attributes(self.region)
         for branch in branches(node):
-            for region, inner in shared_modules(branch):
+            for _, inner in shared_modules(branch):
                 if shared[inner.shared] not in written:
-                    body += self.module(region, inner, shared[inner.shared])
+                    place = maker(self.region, inner.shared)
+                    body += self.module(*place, shared[inner.shared])
                     written.add(shared[inner.shared])
             for number, inner in branch.nodes():
                 if (id(branch), number) in own:

@@ -48,6 +48,7 @@ from compiler.ir import (
     is_in_place,
     is_mask,
     is_open,
+    is_partial,
 )
 from compiler.lowering.labels import attribute
 from compiler.program import stacks
@@ -248,6 +249,8 @@ class Forward:
                 extra = [self.rows[node.decision]]
             elif isinstance(node, CallNode | Inline | Select | Scan) and self.weighted(node):
                 extra = ["weights"]
+            elif is_partial(node):
+                extra = [self.show(dict(node.arguments)["active"])]
             name = self.shared[node.shared] if node.shared else self.attributes[number]
             made = Call(f"self.{name}", *docs, *extra)
             if isinstance(node, Layer) and node.layer == "embedding":

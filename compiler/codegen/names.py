@@ -16,7 +16,7 @@ from compiler.builder import is_module
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.torch_layers import is_function
 from compiler.ir import Call as CallNode
-from compiler.ir import Choice, Layer, Region, branches, is_in_place
+from compiler.ir import Choice, Layer, Region, branches, is_in_place, is_partial
 
 IMPORTED = frozenset({"torch", "nn", "F", "Tensor", "self"})
 OWN = frozenset(
@@ -99,6 +99,15 @@ def shared_modules(region: Region) -> Iterator[tuple[Region, Any]]:
             yield region, node
         for inner in branches(node):
             yield from shared_modules(inner)
+
+
+def maker(region: Region, shared: str) -> tuple[Region, Any]:
+    """The node that says how a shared module is made, with the region or branch it stands in.
+
+    Where one use lets only a part of the module take part, that is the module it must be.
+    """
+    uses = [use for use in shared_modules(region) if use[1].shared == shared]
+    return next((use for use in uses if is_partial(use[1])), uses[0])
 
 
 def inner_attributes(region: Region) -> dict[tuple[int, int], str]:

@@ -45,7 +45,9 @@ class DropPath(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
+        batch = 1 if x.dim() == 3 else 0  # in a sequence the time comes first
+        sizes = [n if axis == batch else 1 for axis, n in enumerate(x.shape)]
+        keep = x.new_empty(sizes).bernoulli_(1 - self.p)
         return x * keep / (1 - self.p)
 ''',
     "dropped": '''\
@@ -66,6 +68,103 @@ class GlobalMaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.amax((2, 3))
+''',
+    "TimeMeanPool": '''\
+class TimeMeanPool(nn.Module):
+    """The mean of every channel over the steps of a sequence [time, batch, width]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(0)
+''',
+    "TimeMaxPool": '''\
+class TimeMaxPool(nn.Module):
+    """The maximum of every channel over the steps of a sequence [time, batch, width]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(0)
+''',
+    "PixelNorm": '''\
+class PixelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of every pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+''',
+    "PartialLayerNorm": '''\
+class PartialLayerNorm(nn.Module):
+    """Layer normalisation over the first `active` channels, or all; the others become zero."""
+
+    def __init__(self, width: int, affine: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(width)) if affine else None
+
+    def forward(self, x: Tensor, active: int | None = None) -> Tensor:
+        channels = x.movedim(1, -1) if x.dim() == 4 else x
+        width = channels.shape[-1]
+        active = width if active is None else active
+        weight, bias = (None if p is None else p[:active] for p in (self.weight, self.bias))
+        normed = F.layer_norm(channels[..., :active], (active,), weight, bias)
+        normed = F.pad(normed, (0, width - active))
+        return normed.movedim(-1, 1) if x.dim() == 4 else normed
+''',
+    "Attention": '''\
+class Attention(nn.Module):
+    """Self-attention of a sequence [time, batch, width] in several heads."""
+
+    def __init__(self, width: int, heads: int, head_width: int, bias: bool = True) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * heads * head_width, bias=bias)
+        self.out = nn.Linear(heads * head_width, width, bias=bias)
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """What every head makes of the sequence, [time, batch, heads, head_width]."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.permute(2, 1, 3, 0, 4).unbind()
+        return F.scaled_dot_product_attention(q, k, v).permute(2, 0, 1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.mixed(x).flatten(2))
+''',
+    "PartialAttention": '''\
+class PartialAttention(Attention):
+    """Self-attention of which the first `active` heads, or all, take part."""
+
+    def forward(self, x: Tensor, active: int | None = None) -> Tensor:
+        active = self.heads if active is None else active
+        mixed = F.pad(self.mixed(x)[:, :, :active], (0, 0, 0, self.heads - active))
+        return self.out(mixed.flatten(2))
+''',
+    "Position": '''\
+class Position(nn.Module):
+    """Adds a learned table to a sequence [time, batch, width]."""
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(length, width))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.weight[:, None]
+''',
+    "Tokens": '''\
+class Tokens(nn.Module):
+    """The pixels of an image as the steps of a sequence [time, batch, channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).permute(2, 0, 1)
+''',
+    "Pixels": '''\
+class Pixels(nn.Module):
+    """The steps of a sequence as the pixels of an image of so many rows."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(1, 2, 0).unflatten(2, (self.rows, -1))
 ''',
     "Zero": '''\
 class Zero(nn.Module):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.codegen.names import needs_attribute
+from compiler.codegen.torch_layers import sizes_read
 from compiler.expr import Const, Expr, Symbol, substitute, symbols
 from compiler.facts import Facts
 from compiler.ir import (
@@ -179,7 +180,7 @@ class Signatures:
                 if written:
                     yield from (value for _, value in node.arguments)
                     if node.layer in STATEFUL:
-                        yield shapes[0][-1 if node.layer == "linear" else 0]
+                        yield from sizes_read(node, shapes[0])
                 if is_mask(node) and region.states is not None:
                     yield from shapes[0]
             case Elementwise():

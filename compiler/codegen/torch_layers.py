@@ -7,8 +7,8 @@ from typing import Any
 
 from compiler.codegen.layout import Call, Doc
 from compiler.expr import Const, Expr
-from compiler.ir import Dims, Layer, is_mask
-from compiler.layers import padding
+from compiler.ir import Dims, Layer, channel_axis, is_mask, is_partial
+from compiler.layers import head_width, padding
 from dsl.vocabulary import AUTO, SAME
 
 Show = Callable[[Expr], str]
@@ -22,7 +22,10 @@ ACTIVATIONS = {
     "sigmoid": ("nn.Sigmoid", "torch.sigmoid"),
 }
 
-FUNCTIONS = frozenset({*ACTIVATIONS, "pool", "global_pool", "zero", "crop", "flatten", "dropout"})
+FUNCTIONS = frozenset({
+    *ACTIVATIONS, "softmax", "pool", "global_pool", "tokens", "pixels", "zero", "crop", "flatten",
+    "dropout",
+})  # fmt: skip
 
 
 def is_function(node: Layer) -> bool:
@@ -34,7 +37,7 @@ def is_function(node: Layer) -> bool:
 def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
     """The constructor of a layer that reads `shape`; items of the prelude are added to `used`."""
     arguments = dict(node.arguments)
-    channels = show(shape[0])
+    channels = show(shape[channel_axis(len(shape))])
 
     def optional(**defaults: Any) -> list[str]:
         """Arguments of the layer that are not torch's default, by torch's name."""
@@ -60,17 +63,35 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
             kind = "nn.MaxPool2d" if arguments["of"] == Const("max") else "nn.AvgPool2d"
             return Call(kind, *_pool(arguments, show))
         case "global_pool":
-            name = "GlobalMaxPool" if arguments["of"] == Const("max") else "GlobalMeanPool"
+            over = "Global" if len(shape) == 3 else "Time"
+            name = f"{over}MaxPool" if arguments["of"] == Const("max") else f"{over}MeanPool"
             used.add(name)
             return Call(name)
+        case "tokens":
+            used.add("Tokens")
+            return Call("Tokens")
+        case "pixels":
+            used.add("Pixels")
+            return Call("Pixels", show(arguments["rows"]))
         case "embedding":
             return Call("nn.Embedding", show(arguments["n"]), show(arguments["d"]))
         case "linear":
             bias = [] if arguments["bias"] == Const(True) else [f"bias={show(arguments['bias'])}"]
-            return Call("nn.Linear", show(shape[-1]), show(arguments["out"]), *bias)
+            return Call("nn.Linear", channels, show(arguments["out"]), *bias)
+        case "attention":
+            return _attention(node, shape, show, used)
+        case "position":
+            used.add("Position")
+            return Call("Position", show(shape[0]), channels)
         case "bn":
             name = "nn.BatchNorm2d" if len(shape) == 3 else "nn.BatchNorm1d"
             return Call(name, channels, *optional(affine=True))
+        case "layer_norm":
+            return _layer_norm(node, shape, show, used)
+        case "group_norm":
+            return Call("nn.GroupNorm", show(arguments["groups"]), channels)
+        case "softmax":
+            return Call("nn.Softmax", f"dim={_channel_dim(len(shape))}")
         case "zero":
             used.add("Zero")
             return Call("Zero", *([show(arguments["stride"])] if len(shape) == 3 else []))
@@ -96,7 +117,14 @@ def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:
             return Call(name, operand, *_pool(arguments, show))
         case "global_pool":
             reduction = "amax" if arguments["of"] == Const("max") else "mean"
-            return operand.then(f".{reduction}((2, 3))")
+            return operand.then(f".{reduction}({'(2, 3)' if rank == 3 else '0'})")
+        case "tokens":
+            return operand.then(".flatten(2).permute(2, 0, 1)")
+        case "pixels":
+            rows = show(arguments["rows"])
+            return operand.then(f".permute(1, 2, 0).unflatten(2, ({rows}, -1))")
+        case "softmax":
+            return Call("F.softmax", operand, f"dim={_channel_dim(rank)}")
         case "zero":
             stride = show(arguments["stride"])
             if rank < 3 or stride == "1":
@@ -120,6 +148,42 @@ def named_function(activation: str, used: set[str]) -> str:
         used.add("identity")
         return "identity"
     return ACTIVATIONS[activation][1]
+
+
+def sizes_read(node: Layer, shape: Dims) -> Dims:
+    """Which sizes of what a layer with weights reads stand in its constructor."""
+    width = shape[channel_axis(len(shape))]
+    return (shape[0], width) if node.layer == "position" else (width,)
+
+
+def _channel_dim(rank: int) -> int:
+    """The dimension of a tensor that is its value's channels."""
+    return 1 if rank == 3 else -1
+
+
+def _layer_norm(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
+    arguments = dict(node.arguments)
+    name, affine = "nn.LayerNorm", "elementwise_affine"
+    if is_partial(node):
+        name, affine = "PartialLayerNorm", "affine"
+    elif len(shape) == 3:
+        name = "PixelNorm"
+    used.update({name} - {"nn.LayerNorm"})
+    plain = arguments["affine"] == Const(True)
+    given = [] if plain else [f"{affine}={show(arguments['affine'])}"]
+    return Call(name, show(shape[channel_axis(len(shape))]), *given)
+
+
+def _attention(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
+    arguments = dict(node.arguments)
+    used.add("Attention")
+    name = "Attention"
+    if is_partial(node):
+        name = "PartialAttention"
+        used.add(name)
+    width = show(head_width(shape, arguments))
+    bias = [] if arguments["bias"] == Const(True) else [f"bias={show(arguments['bias'])}"]
+    return Call(name, show(shape[-1]), show(arguments["heads"]), width, *bias)
 
 
 def _padding(arguments: dict[str, Expr], show: Show) -> list[str]:

@@ -5,8 +5,8 @@ them or they read nothing but zeros, as benchmarks count; `pruned_…` are the n
 (see `compiler.prune`). What stands before the choice of an edge that is not kept has weights, but
 is not computed. The auxiliary head, which is for training alone, is counted apart.
 
-Multiplications (`macs`) are those of convolutions and matrices, for one image; for one word, or one
-step of one stream, where the network runs over time.
+Multiplications (`macs`) are those of convolutions, matrices and attention, for one image; for one
+word, or one step of one stream, where the length is open until the network runs.
 """
 
 from __future__ import annotations

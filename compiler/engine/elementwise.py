@@ -21,6 +21,7 @@ from compiler.ir import Elementwise, Join, Node, Part
 _relu_backward = torch.ops.aten.threshold_backward.default
 _tanh_backward = torch.ops.aten.tanh_backward.default
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.default
+_softmax_backward = torch.ops.aten._softmax_backward_data.default
 
 
 class Relu(Operation):
@@ -79,10 +80,33 @@ class Sigmoid(Tanh):
         return _sigmoid_backward(g, output)
 
 
-class GlobalMean(Operation):
+class Softmax(Tanh):
     def forward(self, run: Run, *operands: Any) -> Any:
-        run.notes[self.number] = operands[0].shape
-        return operands[0].mean((2, 3))
+        return torch.softmax(operands[0], _channel_axis(operands[0]))
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        return _softmax_backward(g.to(output.dtype), output, _channel_axis(output), output.dtype)
+
+
+def _channel_axis(x: Tensor) -> int:
+    return 1 if x.dim() == 4 else -1
+
+
+class GlobalMean(Operation):
+    """Over the pixels of an image, or over the steps of a sequence."""
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        run.notes[self.number] = x.shape
+        return x.mean((2, 3) if x.dim() == 4 else 0)
 
     def gradient(
         self,
@@ -94,6 +118,8 @@ class GlobalMean(Operation):
         into: Tensor | None,
     ) -> Any:
         shape = run.notes[self.number]
+        if len(shape) == 3:
+            return (g / shape[0]).expand(shape).contiguous()
         spread = (g / (shape[2] * shape[3]))[:, :, None, None].expand(shape)
         return spread.contiguous(memory_format=torch.channels_last)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.engine import elementwise, layers, mixing
+from compiler.engine import elementwise, layers, mixing, norms, sequences
 from compiler.engine.layers import StackedLinear as StackedLinearOperation
 from compiler.engine.loop import Loop as LoopOperation
 from compiler.engine.operation import Function, Operation
@@ -24,6 +24,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "relu": elementwise.Relu,
     "tanh": elementwise.Tanh,
     "sigmoid": elementwise.Sigmoid,
+    "softmax": elementwise.Softmax,
     "zero": elementwise.Zero,
     "crop": elementwise.Crop,
     "flatten": elementwise.Flatten,
@@ -32,6 +33,12 @@ OPERATIONS: dict[str, type[Operation]] = {
     "linear": layers.Linear,
     "embedding": layers.Embedding,
     "bn": mixing.BatchNorm,
+    "layer_norm": norms.LayerNorm,
+    "group_norm": norms.GroupNorm,
+    "attention": sequences.Attention,
+    "position": sequences.Position,
+    "tokens": sequences.Tokens,
+    "pixels": sequences.Pixels,
 }
 
 
@@ -76,7 +83,7 @@ def _layer(number: int, node: SharedLayer) -> Operation:
     if layer == "global_pool":
         if given["of"] == "mean":
             return elementwise.GlobalMean(number, node)
-        return Function(number, node, lambda x: x.amax((2, 3)))
+        return Function(number, node, lambda x: x.amax((2, 3) if x.dim() == 4 else 0))
     if layer == "dropout":
         return elementwise.Dropout(number, node, given["p"])
     if layer in FUNCTIONS:

@@ -84,15 +84,19 @@ class _FlatRun(Run):
 
     def mixture(self, node: Mixture, values: Mapping[int, Any]) -> Tensor:
         lanes = [
-            reduce(torch.add, [self.term(term, values[n], values, lane) for n, term in pairs])
+            reduce(
+                torch.add,
+                [
+                    self.term(term, in_lane(values[n], lane) if node.lanes else values[n], values)
+                    for n, term in pairs
+                ],
+            )
             for lane, terms in enumerate(node.all_lanes)
             for pairs in [list(zip(node.values, terms, strict=True))]
         ]
         return torch.stack(lanes) if node.lanes else lanes[0]
 
-    def term(self, term: Term, value: Tensor, values: Mapping[int, Any], lane: int) -> Tensor:
-        if value.dim() == 3:  # one lane of several
-            value = value[lane]
+    def term(self, term: Term, value: Tensor, values: Mapping[int, Any]) -> Tensor:
         if term.norm is not None:
             value = self.norm(term.norm, value)
         weights = [w.sign * values[w.tensor][w.row, w.column] for w in term.weights]
@@ -122,3 +126,8 @@ class _FlatRun(Run):
             outputs.append(given[0])
             states = given if states else []
         return (torch.stack(outputs), *states)
+
+
+def in_lane(value: Tensor, lane: int) -> Tensor:
+    """One lane of a value that has several, [lanes, batch, width]; or what serves all lanes."""
+    return value[lane] if value.dim() == 3 else value

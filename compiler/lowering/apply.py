@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 RANKS = {0: "the words of a text", 1: "a vector", 2: "a sequence", 3: "an image"}
 RANK_HELP = {
     "linear": "`flatten` or `global_pool(mean)` before it",
+    "attention": "`tokens` makes a sequence of an image",
+    "position": "`tokens` makes a sequence of an image",
     "embedding": "a network reads words as `word[T] below V`",
 }
 

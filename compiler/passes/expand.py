@@ -218,6 +218,7 @@ class _Expansion:
 
     def layer(self, node: Layer, env: dict[str, Any], operand: int, at: str) -> int:
         arguments = {name: evaluate(value, env) for name, value in node.arguments}
+        arguments = layers.settled(node.layer, self.shape(operand), arguments)
         return self.flat.add(
             SharedLayer(
                 layer=node.layer,

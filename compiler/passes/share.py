@@ -53,6 +53,8 @@ def _key(node: Any) -> Hashable:
             return None
         case SharedLayer(layer="bn"):
             return None if numbers(node)["affine"] else ("bn", node.operands)
+        case SharedLayer(layer="layer_norm") if not numbers(node)["affine"]:
+            return "layer_norm", numbers(node).get("active"), node.operands
         case SharedLayer():
             path = node.name if node.layer in STATEFUL else ""
             return node.layer, path, node.arguments, node.operands

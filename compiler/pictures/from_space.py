@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from compiler.ir import Call, Choice, Inline, Join, Layer, Node, Region, Repeat, Scan, Select
+from compiler.layers import NORMS
 from compiler.pictures.graph import Box, Cell, CellBuilder, OptionSet, Role, set_names
 from compiler.pictures.operations import OperationKind, kind_of, kind_of_nodes
 
@@ -19,7 +20,7 @@ Way = tuple[int, ...]
 Candidates = tuple[tuple[str, OperationKind], ...]
 """The labels of options, each with its kind."""
 
-UNSEEN = frozenset({"bn", "dropout", "drop_path", "identity", "crop", "flatten"})
+UNSEEN = NORMS | {"dropout", "drop_path", "identity", "crop", "flatten", "tokens", "pixels"}
 """Layers that are no operation of their own in a picture."""
 
 

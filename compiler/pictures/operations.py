@@ -66,7 +66,7 @@ def _judged(facts: frozenset[_Fact]) -> OperationKind:
     if given:
         # The frame around what an op is given to apply is the same for all that it is given.
         return OperationKind.SKIP if given == {Const("identity")} else OperationKind.ACTIVATION
-    if layers & {"linear", "embedding"} or not layers & ACTIVATIONS:
+    if layers & {"linear", "embedding", "attention"} or not layers & ACTIVATIONS:
         return OperationKind.OTHER
     return OperationKind.SKIP if layers & ACTIVATIONS == {"identity"} else OperationKind.ACTIVATION
 

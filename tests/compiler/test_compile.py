@@ -133,6 +133,15 @@ def test_drop_path_keeps_the_mean_and_drops_samples_as_a_whole() -> None:
     assert drop_path.eval()(x) is x
 
 
+def test_drop_path_drops_sequences_as_a_whole() -> None:
+    """The batch comes second in them."""
+    source = compile_space(CIFAR, genotype=Genotype.parse(DARTS_V2)).source
+    drop_path = execute(source, "model")["DropPath"](0.3)
+    dropped = drop_path(torch.ones(5, 200, 3))
+    assert torch.equal(dropped, dropped[:1, :, :1].expand(5, 200, 3))
+    assert 0.15 < float((dropped == 0).double().mean()) < 0.45
+
+
 @contextmanager
 def cell_outputs(net: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
     """What the cells of a network give while it runs, in their order."""

@@ -15,11 +15,13 @@ from compiler.codegen.layout import Text
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.torch_layers import function, is_function, module
 from compiler.expr import Const, Symbol, evaluate, show
+from compiler.facts import OpenSize
 from compiler.ir import Layer
-from compiler.layers import complaint, dimensions, out_shape, weights
+from compiler.layers import complaint, dimensions, macs, out_shape, settled, weights
 from dsl.vocabulary import LAYERS
 
 IMAGES = [(4, 9, 9), (4, 8, 6)]
+SEQUENCES = [(6, 4), (1, 8)]
 
 
 def arguments(layer: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -59,12 +61,32 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ),
     *(("zero", shape, {"stride": s}) for shape in [*IMAGES, (7,)] for s in (1, 2, 3)),
     *(("crop", shape, {"n": n}) for shape in IMAGES for n in (0, 1, 3)),
-    *(("global_pool", shape, {"of": of}) for shape in IMAGES for of in ("max", "mean")),
+    *(
+        ("global_pool", shape, {"of": of})
+        for shape in [*IMAGES, *SEQUENCES]
+        for of in ("max", "mean")
+    ),
     *(("flatten", shape, {}) for shape in [*IMAGES, (7,)]),
     *(("linear", (7,), {"out": 3, "bias": bias}) for bias in (True, False)),
     *(("linear", (5, 7), {"out": 3, "bias": bias}) for bias in (True, False)),
     *(("embedding", (5,), {"n": 9, "d": d, "drop": drop}) for d in (1, 3) for drop in (0, 0.5)),
     *(("bn", shape, {"affine": a}) for shape in [*IMAGES, (7,)] for a in (True, False)),
+    *(
+        ("layer_norm", shape, {"affine": affine})
+        for shape in [*IMAGES, *SEQUENCES, (7,)]
+        for affine in (True, False)
+    ),
+    *(("group_norm", shape, {"groups": n}) for shape in [*IMAGES, (8,)] for n in (1, 2, 4)),
+    *(
+        ("attention", shape, {"heads": heads, **more})
+        for shape in SEQUENCES
+        for heads in (1, 2, 4)
+        for more in ({}, {"width": 3}, {"bias": False})
+    ),
+    *(("position", shape, {}) for shape in SEQUENCES),
+    *(("tokens", shape, {}) for shape in IMAGES),
+    *(("pixels", (6, 4), {"rows": rows}) for rows in (1, 2, 6)),
+    *(("softmax", shape, {}) for shape in [IMAGES[1], *SEQUENCES, (7,)]),
     *(
         (layer, shape, {"p": 0.5} if layer == "dropout" else {})
         for layer in ("relu", "relu6", "gelu", "silu", "tanh", "sigmoid", "dropout", "drop_path")
@@ -87,10 +109,15 @@ def made(layer: str, shape: tuple[int, ...], given: dict[str, Any]) -> nn.Module
 
 
 def value(layer: str, shape: tuple[int, ...], given: dict[str, Any]) -> torch.Tensor:
-    """Something for a layer to read, a batch of two."""
+    """Something for a layer to read, a batch of two; in a sequence it comes second."""
     if layer == "embedding":
         return torch.randint(given["n"], (2, *shape))
-    return torch.randn(2, *shape)
+    return torch.randn(2, *shape) if len(shape) != 2 else torch.randn(shape[0], 2, shape[1])
+
+
+def sizes_of(x: torch.Tensor) -> tuple[int, ...]:
+    """The sizes of a value without its batch."""
+    return (x.shape[0], *x.shape[2:]) if x.dim() == 3 else tuple(x.shape[1:])
 
 
 @pytest.mark.parametrize("layer", sorted({layer for layer, _, _ in CASES}))
@@ -102,7 +129,8 @@ def test_shapes_and_weights_are_those_of_torch(layer: str) -> None:
         assert complaint(name, shape, known) is None, (shape, given)
         net = made(name, shape, known)
         out = net(value(name, shape, known))
-        assert out_shape(name, shape, known) == tuple(out.shape[1:]), (shape, given)
+        sizes = out.shape[1:] if layer == "embedding" else sizes_of(out)
+        assert out_shape(name, shape, known) == tuple(sizes), (shape, given)
         assert weights(name, shape, known) == count(net), (shape, given)
 
 
@@ -152,6 +180,15 @@ def test_every_layer_of_the_language_is_tried() -> None:
         ("pool", (4, 8, 8), {"k": 3, "padding": 2}, "at most 1 of padding"),
         ("crop", (4, 8, 8), {"n": 8}, "nothing is left"),
         ("dropout", (4,), {"p": 1.5}, "`p` is 1.5"),
+        ("group_norm", (6, 8, 8), {"groups": 4}, "4 groups do not divide 6 channels"),
+        ("group_norm", (6,), {"groups": 0}, "`groups` is 0"),
+        ("attention", (9, 6), {"heads": 4}, "4 heads do not divide 6 channels"),
+        ("attention", (9, 6), {"heads": 0}, "`heads` is 0"),
+        ("attention", (9, 6), {"heads": 4, "width": 0}, "`width` is 0"),
+        ("attention", (OpenSize(48, "T"), 6), {"heads": 2}, "`T` is open until the network runs"),
+        ("position", (OpenSize(48, "T"), 6), {}, "`T` is open until the network runs"),
+        ("pixels", (OpenSize(48, "T"), 6), {"rows": 2}, "`T` is open until the network runs"),
+        ("pixels", (9, 6), {"rows": 2}, "2 rows do not divide 9 steps"),
         ("linear", (4,), {"out": 0}, "`out` is 0"),
         ("embedding", (4,), {"n": 0, "d": 2}, "`n` is 0"),
         ("embedding", (4,), {"n": 2, "d": 0.5}, "`d` is 0.5"),
@@ -179,3 +216,52 @@ def test_a_tied_layer_has_no_matrix_of_its_own() -> None:
 def test_the_mean_pool_does_not_count_its_padding() -> None:
     net = made("pool", (1, 4, 4), arguments("pool", {"of": "mean", "k": 3}))
     assert torch.equal(net(torch.ones(1, 1, 4, 4)), torch.ones(1, 1, 4, 4))
+
+
+def test_all_steps_of_a_known_length_are_counted_and_one_of_an_open_length() -> None:
+    known = arguments("linear", {"out": 3})
+    assert macs("linear", (7,), (3,), known) == 21
+    assert macs("linear", (5, 7), (5, 3), known) == 5 * 21
+    assert macs("linear", (OpenSize(48, "T"), 7), (OpenSize(48, "T"), 3), known) == 21
+
+
+def test_attention_counts_its_matrices_and_what_a_step_takes_of_all_steps() -> None:
+    """Of 5 steps of 6 channels, with 2 heads of 4 numbers: 8 numbers in all."""
+    known = arguments("attention", {"heads": 2, "width": 4})
+    matrices = 6 * 3 * 8 + 8 * 6
+    assert macs("attention", (5, 6), (5, 6), known) == 5 * (matrices + 5 * 8 + 5 * 8)
+    assert weights("attention", (5, 6), known) == matrices + 3 * 8 + 6
+
+
+@pytest.mark.parametrize(
+    ("layer", "given", "whole"),
+    [("layer_norm", {}, 6), ("attention", {"heads": 3}, 3)],
+)
+def test_a_part_that_is_everything_is_not_said(
+    layer: str, given: dict[str, Any], whole: int
+) -> None:
+    plain = arguments(layer, given)
+    assert settled(layer, (5, 6), {**plain, "active": whole}) == plain
+    part = {**plain, "active": whole - 1}
+    assert settled(layer, (5, 6), part) == part
+    constant = {name: Const(value) for name, value in plain.items()}
+    dims = (Const(5), Const(6))
+    assert settled(layer, dims, {**constant, "active": Const(whole)}) == constant
+    assert "active" in settled(layer, dims, {**constant, "active": Symbol("n")})
+
+
+def test_norms_take_the_statistics_that_they_say() -> None:
+    """Over the channels of a pixel, whatever its neighbours are, and over a whole group."""
+    x = 5 + 3 * torch.randn(2, 8, 3, 3)
+    normed = made("layer_norm", (8, 3, 3), arguments("layer_norm", {}))(x)
+    torch.testing.assert_close(normed.mean(1), torch.zeros(2, 3, 3), atol=1e-9, rtol=0)
+    grouped = made("group_norm", (8, 3, 3), arguments("group_norm", {"groups": 4}))(x)
+    means = grouped.unflatten(1, (4, 2)).mean((2, 3, 4))
+    torch.testing.assert_close(means, torch.zeros(2, 4), atol=1e-9, rtol=0)
+
+
+def test_pixels_undo_tokens() -> None:
+    x = torch.randn(2, 3, 4, 5)
+    steps = made("tokens", (3, 4, 5), {})(x)
+    assert torch.equal(steps[5], x[:, :, 1, 0])
+    assert torch.equal(made("pixels", (20, 3), {"rows": 4})(steps), x)

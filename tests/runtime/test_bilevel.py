@@ -4,9 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from reference.bilevel import ReferenceBilevel
+from support import space
 from torch import nn
 from torch.func import functional_call
 
+import compiler
 from runtime.bilevel import BilevelStep, running_statistics_kept
 from runtime.objective import Outcome
 
@@ -120,6 +122,27 @@ def test_a_tiny_finite_difference_is_the_exact_product():
     torch.testing.assert_close(finite, exact, rtol=1e-6, atol=1e-9)
     first = alpha_gradients(1)
     assert (first - exact).norm() > 1e-4 * exact.norm()  # the second order does say something
+
+
+def test_the_exact_product_goes_through_attention():
+    """The kernels that compute it fastest cannot be differentiated twice."""
+    attending = """
+        op block(heads) from x[_, h, _] =
+            x + (x -> layer_norm -> tokens -> position -> attention(heads) -> pixels(h))
+        cell u from x = x -> choose { block(1), block(2), group_norm(2), softmax }
+        network from image[2, 6, 6] to class[3] =
+            image -> u -> global_pool(mean) -> layer_norm -> linear(3)
+    """
+    found = []
+    for hessian, epsilon in (("exact", 0.01), ("finite_difference", 1e-6)):
+        torch.manual_seed(0)
+        net = compiler.build(space(attending), passes="simple").double()
+        sgd = torch.optim.SGD(net.weight_parameters(), **SGD)
+        adam = torch.optim.Adam(net.arch_parameters(), **ADAM)
+        step = BilevelStep(net, sgd, adam, order=2, hessian=hessian, epsilon=epsilon)
+        step(*batches(1))
+        found.append(torch.cat([alpha.grad for alpha in net.arch_parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("order", [1, 2])

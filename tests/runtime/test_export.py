@@ -12,7 +12,7 @@ import torch
 from random_spaces import random_space
 from safetensors import safe_open
 from safetensors.torch import load_file
-from support import CIFAR, DARTS_V2, RNN, randomise, space
+from support import CIFAR, DARTS_V2, PROGRAMS, RNN, randomise, space
 
 import compiler
 import dsl
@@ -197,11 +197,15 @@ def bench():
     return model_of(space(BENCH))
 
 
-@pytest.mark.parametrize("make", [bench, two_states, small, several])
+def vision():
+    return model_of(dsl.load(next(path for path in PROGRAMS if path.stem == "vision")))
+
+
+@pytest.mark.parametrize("make", [bench, two_states, small, several, vision])
 @pytest.mark.parametrize("format", ["onnx", "torch"])
 def test_other_families(tmp_path, make, format):
-    """Residual blocks, a state of two parts, relus that onnxscript would fold wrongly, and inputs
-    and outputs that are several."""
+    """Residual blocks, a state of two parts, relus that onnxscript would fold wrongly, inputs and
+    outputs that are several, attention."""
     model = make()
     network, exported = written(model, tmp_path, format)
     agrees(network, read_back(exported.path, format), interface_of(model), (1, 4))

@@ -15,7 +15,16 @@ from compiler import Genotype
 from compiler.compile import compile_space
 
 GOLDEN = Path(__file__).with_name("golden")
-GOLDEN_PROGRAMS = ("hostile", "windows", "loops", "one_kind", "lstm", "reckoning", "words")
+GOLDEN_PROGRAMS = (
+    "hostile",
+    "windows",
+    "loops",
+    "one_kind",
+    "lstm",
+    "reckoning",
+    "vision",
+    "words",
+)
 DARTS_V2_RECURRENT = """Genotype(
     recurrent=[('sigmoid', 0), ('relu', 1), ('relu', 1), ('identity', 1),
                ('tanh', 2), ('sigmoid', 5), ('tanh', 3), ('relu', 5)],

@@ -19,6 +19,7 @@ from compiler.flat.nodes import Loop
 from compiler.ir import Region
 from dsl import Space
 
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 GROUPS = ("alphas", "weights", "input", "state")
 IMAGES = """
     network from image[2, 6, 6] to class[3] {{
@@ -85,7 +86,7 @@ def draw(net: Supernet) -> None:
     """Numbers that are nowhere equal by accident; scales of norms are negative too."""
     randomise(net)
     for module in net.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+        if isinstance(module, NORMS) and module.weight is not None:
             module.weight.data.uniform_(0.5, 1.5)[::2] *= -1
             module.bias.data.normal_()
 

@@ -57,9 +57,25 @@ class Held(TorchDispatchMode):
             self.now -= self.sizes.pop(key)
 
 
+ATTENDING = """
+    op block(heads) from x[_, h, _] {
+        t = x -> tokens
+        y = t + (t -> layer_norm -> attention(heads, width: 4))
+        return (y + (y -> layer_norm -> linear(48) -> gelu -> linear(16))) -> pixels(h)
+    }
+    cell u from x = x -> choose { block(2), block(4), group_norm(2) -> conv(3), layer_norm }
+    network from image[3, 8, 8] to class[3] =
+        image -> conv(3, out: 16) -> repeat 2 { u } -> global_pool(mean) -> linear(3)
+"""
+
+
 @pytest.mark.parametrize(("asked", "price"), [("alphas", -1), ("weights", 4)])
-def test_it_is_what_a_pass_takes(asked: str, price: int) -> None:
-    net = compiler.build(CIFAR, passes="fast", C=8, N=2, size=16)
+@pytest.mark.parametrize("text", ["", ATTENDING], ids=["convolutions", "attention"])
+def test_it_is_what_a_pass_takes(text: str, asked: str, price: int) -> None:
+    small = {"C": 8, "N": 2, "size": 16}
+    net = compiler.build(
+        *[space(text)] if text else [CIFAR], passes="fast", **{} if text else small
+    )
     engine = net.optimised.engine = Engine(
         net.optimised.engine.region, net.model, Budget(price=price)
     )

@@ -42,23 +42,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_programs(path: Path) -> None:
-    check(path)
+    assert check(path)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_spaces_that_come_along(name: str) -> None:
-    check(SPACES / f"{name}.darts", **SHIPPED[name])
+    assert check(SPACES / f"{name}.darts", **SHIPPED[name])
 
 
 def test_random_spaces(numbers: range) -> None:
+    chaotic = 0
     for number in numbers:
         torch.manual_seed(number)
         text = random_space(number)
         try:
-            check(load_text(text))
+            chaotic += not check(load_text(text))
         except Exception as error:
             error.add_note(f"space {number}:\n{text}")
             raise
+    assert chaotic <= len(numbers) // 3
 
 
 @torch.no_grad()
@@ -73,13 +75,21 @@ def test_states_are_given_and_given_back() -> None:
 
 
 @torch.no_grad()
-def check(space: Space | Path, **overrides: Any) -> None:
+def check(space: Space | Path, **overrides: Any) -> bool:
+    """Compares a space after every pass; where rounding decides what it gives, says no instead.
+
+    A norm of what is nearly constant divides by √ε, and in a recurrence does so at every step.
+    """
     net = compiler.build(space, passes="none", **overrides)
     assert isinstance(net, Supernet)
     randomise(net)
     read, weights = inputs(net.program, batch=5), rows(net)
     state = dict(model_state(net))
     trained = seeded(interpret, net.program, read, state, weights, True)
+    near = seeded(interpret, net.program, read, rounded(state), weights, True)
+    size = max([1.0, *(float(value.abs().max()) for value in trained)])
+    if any((a - b).abs().max() > 1e-10 * size for a, b in zip(near, trained, strict=True)):
+        return False
     evaluated = seeded(interpret, net.program, read, state, weights, False)
     for name, program in stages(net.program):
         found = seeded(interpret_flat, program, read, state, weights, True)
@@ -93,6 +103,15 @@ def check(space: Space | Path, **overrides: Any) -> None:
             evaluated = seeded(interpret, net.program, read, state, weights, False)
         found = seeded(interpret_flat, program, read, state, weights, False)
         close(found, evaluated, f"{name}, in evaluation")
+    return True
+
+
+def rounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state that is a rounding error away from this one."""
+    return {
+        name: value * (1 + 1e-15 * torch.randn_like(value)) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
 
 
 def stages(program: Program) -> Iterator[tuple[str, Program]]:

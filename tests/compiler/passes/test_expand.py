@@ -13,7 +13,7 @@ import pytest
 from support import PROGRAMS, compiled
 
 import compiler
-from compiler.flat.nodes import Loop, SharedLayer
+from compiler.flat.nodes import Loop, SharedLayer, numbers
 from compiler.ir import Region
 from compiler.layers import STATEFUL
 from compiler.passes.drop_zeros import DropZeros
@@ -224,8 +224,11 @@ def paths(region: Region) -> Iterator[str]:
     for _, node in region.nodes():
         if isinstance(node, Loop):
             yield from paths(node.region)
+        elif isinstance(node, SharedLayer) and node.layer == "attention":
+            yield from (f"{node.name}.qkv", f"{node.name}.out")
         elif isinstance(node, SharedLayer) and node.layer in STATEFUL:
-            yield node.name
+            has_weights = node.layer != "layer_norm" or numbers(node)["affine"]
+            yield from [node.name] * has_weights
 
 
 def test_the_program_is_not_changed_in_place() -> None:

@@ -20,7 +20,9 @@ class DropPath(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
+        batch = 1 if x.dim() == 3 else 0  # in a sequence the time comes first
+        sizes = [n if axis == batch else 1 for axis, n in enumerate(x.shape)]
+        keep = x.new_empty(sizes).bernoulli_(1 - self.p)
         return x * keep / (1 - self.p)
 
 
