@@ -41,9 +41,19 @@ from compiler.program import Program
 OPERATORS = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""For which unit mean and variance are a fixed point (Klambauer et al., 2017)."""
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu, "relu6": F.relu6, "gelu": F.gelu, "silu": F.silu,
     "tanh": torch.tanh, "sigmoid": torch.sigmoid,
+    "leaky_relu": lambda x: torch.where(x > 0, x, x / 100),
+    "elu": lambda x: torch.where(x > 0, x, x.expm1()),
+    "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.expm1()),
+    "softplus": F.softplus,
+    "hardsigmoid": lambda x: (x + 3).clamp(0, 6) / 6,
+    "hardswish": lambda x: x * (x + 3).clamp(0, 6) / 6,
+    "mish": lambda x: x * F.softplus(x).tanh(),
+    "square": lambda x: x * x, "sin": torch.sin,
 }  # fmt: skip
 
 

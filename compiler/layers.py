@@ -17,7 +17,14 @@ from dsl.vocabulary import AUTO, NOTHING, SAME
 Shape = tuple[Any, ...]
 """Dimensions, all plain numbers or all expressions."""
 
-ACTIVATIONS = frozenset(["identity", "relu", "relu6", "gelu", "silu", "tanh", "sigmoid"])
+SHIFTING = frozenset({"sigmoid", "softplus", "hardsigmoid"})
+"""Activations that are not 0 at 0."""
+ZERO_KEEPING = frozenset({
+    "identity", "relu", "relu6", "gelu", "silu", "tanh", "leaky_relu", "elu", "selu", "hardswish",
+    "mish", "square", "sin",
+})  # fmt: skip
+"""Activations that are 0 at 0."""
+ACTIVATIONS = ZERO_KEEPING | SHIFTING
 """What an op can be given to apply (as `apply(f)`, a layer of the IR alone)."""
 SHAPE_KEEPING = ACTIVATIONS | {"bn", "dropout", "drop_path", "apply"}
 STATEFUL = frozenset({"conv", "depthwise", "linear", "bn", "embedding"})

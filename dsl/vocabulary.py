@@ -134,6 +134,15 @@ _ALL = (
     Layer("silu", "x σ(x)"),
     Layer("tanh", "the hyperbolic tangent"),
     Layer("sigmoid", "σ(x)"),
+    Layer("leaky_relu", "x, and x / 100 below 0"),
+    Layer("elu", "x, and exp(x) - 1 below 0"),
+    Layer("selu", "1.0507 x, and 1.7581 (exp(x) - 1) below 0"),
+    Layer("softplus", "log(1 + exp(x))"),
+    Layer("hardsigmoid", "relu6(x + 3) / 6"),
+    Layer("hardswish", "x relu6(x + 3) / 6"),
+    Layer("mish", "x tanh(log(1 + exp(x)))"),
+    Layer("square", "x²"),
+    Layer("sin", "the sine"),
 )
 
 LAYERS: dict[str, Layer] = {layer.name: layer for layer in _ALL}

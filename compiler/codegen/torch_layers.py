@@ -20,7 +20,17 @@ ACTIVATIONS = {
     "silu": ("nn.SiLU", "F.silu"),
     "tanh": ("nn.Tanh", "torch.tanh"),
     "sigmoid": ("nn.Sigmoid", "torch.sigmoid"),
+    "leaky_relu": ("nn.LeakyReLU", "F.leaky_relu"),
+    "elu": ("nn.ELU", "F.elu"),
+    "selu": ("nn.SELU", "F.selu"),
+    "softplus": ("nn.Softplus", "F.softplus"),
+    "hardsigmoid": ("nn.Hardsigmoid", "F.hardsigmoid"),
+    "hardswish": ("nn.Hardswish", "F.hardswish"),
+    "mish": ("nn.Mish", "F.mish"),
+    "square": ("", "torch.square"),
+    "sin": ("", "torch.sin"),
 }
+"""The module and the function of each; torch has no module for some."""
 
 FUNCTIONS = frozenset({*ACTIVATIONS, "pool", "global_pool", "zero", "crop", "flatten", "dropout"})
 
@@ -84,7 +94,14 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
         case "drop_path":
             used.add("DropPath")
             return Call("DropPath")
-    return Call(ACTIVATIONS[node.layer][0])
+    kind, plain = ACTIVATIONS[node.layer]
+    return Call(kind) if kind else _as_module(plain, used)
+
+
+def _as_module(name: str, used: set[str], *arguments: str) -> Doc:
+    """A function as a module, with what it takes after the value."""
+    used.add("Function")
+    return Call("Function", name, *arguments)
 
 
 def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:

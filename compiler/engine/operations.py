@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,6 +20,15 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu6": F.relu6,
     "gelu": F.gelu,
     "silu": F.silu,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "hardsigmoid": F.hardsigmoid,
+    "hardswish": F.hardswish,
+    "mish": F.mish,
+    "square": torch.square,
+    "sin": torch.sin,
 }
 OPERATIONS: dict[str, type[Operation]] = {
     "relu": elementwise.Relu,

@@ -13,11 +13,10 @@ from compiler.expr import Const
 from compiler.flat.nodes import Mixture, mixture, numbers
 from compiler.flat.rewriting import readers, rebuilt, without_dead
 from compiler.ir import Elementwise, Join, Layer, Region
+from compiler.layers import ZERO_KEEPING
 from compiler.program import Program
 
 NEUTRAL = {"+": 0, "-": 0, "*": 1, "/": 1}
-ZERO_KEEPING = frozenset({"relu", "relu6", "gelu", "silu", "tanh"})
-"""Layers that give back the zeros they read."""
 
 
 @dataclass(frozen=True)

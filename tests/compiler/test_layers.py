@@ -16,7 +16,7 @@ from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.torch_layers import function, is_function, module
 from compiler.expr import Const, Symbol, evaluate, show
 from compiler.ir import Layer
-from compiler.layers import complaint, dimensions, out_shape, weights
+from compiler.layers import ACTIVATIONS, complaint, dimensions, out_shape, weights
 from dsl.vocabulary import LAYERS
 
 IMAGES = [(4, 9, 9), (4, 8, 6)]
@@ -67,7 +67,7 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     *(("bn", shape, {"affine": a}) for shape in [*IMAGES, (7,)] for a in (True, False)),
     *(
         (layer, shape, {"p": 0.5} if layer == "dropout" else {})
-        for layer in ("relu", "relu6", "gelu", "silu", "tanh", "sigmoid", "dropout", "drop_path")
+        for layer in (*sorted(ACTIVATIONS - {"identity"}), "dropout", "drop_path")
         for shape in (IMAGES[0], (7,))
     ),
 ]

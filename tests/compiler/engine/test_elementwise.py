@@ -9,6 +9,7 @@ import torch
 from support import space
 
 import compiler
+from compiler import layers
 from compiler.engine.elementwise import (
     Arithmetic,
     Concat,
@@ -26,8 +27,8 @@ from compiler.engine.elementwise import (
 from compiler.engine.operation import Function, Operation
 
 ACTIVATIONS: dict[str, type[Operation]] = {
-    "relu": Relu, "relu6": Function, "gelu": Function, "silu": Function, "tanh": Tanh,
-    "sigmoid": Sigmoid,
+    **dict.fromkeys(sorted(layers.ACTIVATIONS - {"identity"}), Function),
+    "relu": Relu, "tanh": Tanh, "sigmoid": Sigmoid,
 }  # fmt: skip
 GIVEN = "op given(f) from x = x -> f\n"
 
