@@ -35,7 +35,7 @@ from compiler.ir import (
     is_in_place,
     is_mask,
 )
-from compiler.layers import padding
+from compiler.layers import padding, window
 from compiler.program import Program
 
 OPERATORS = {
@@ -49,10 +49,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "leaky_relu": lambda x: torch.where(x > 0, x, x / 100),
     "elu": lambda x: torch.where(x > 0, x, x.expm1()),
     "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.expm1()),
-    "softplus": F.softplus,
-    "hardsigmoid": lambda x: (x + 3).clamp(0, 6) / 6,
-    "hardswish": lambda x: x * (x + 3).clamp(0, 6) / 6,
-    "mish": lambda x: x * F.softplus(x).tanh(),
+    "softplus": F.softplus, "mish": lambda x: x * F.softplus(x).tanh(),
+    # torch takes a sixth in single precision, so these have to be its own
+    "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish,
     "square": lambda x: x * x, "sin": torch.sin,
 }  # fmt: skip
 
@@ -288,7 +287,7 @@ class Run:
                 stride, dilation = arguments["stride"], arguments["dilation"]
                 return F.conv2d(x, weight, bias, stride, padding(arguments), dilation, groups)
             case "pool":
-                k, stride, pad = arguments["k"], arguments["stride"], padding(arguments)
+                k, stride, pad = window(arguments), arguments["stride"], padding(arguments)
                 if arguments["of"] == "max":
                     return F.max_pool2d(x, k, stride, pad)
                 return F.avg_pool2d(x, k, stride, pad, count_include_pad=False)

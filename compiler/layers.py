@@ -29,7 +29,7 @@ ACTIVATIONS = ZERO_KEEPING | SHIFTING
 SHAPE_KEEPING = ACTIVATIONS | {"bn", "dropout", "drop_path", "apply"}
 STATEFUL = frozenset({"conv", "depthwise", "linear", "bn", "embedding"})
 RANDOM = frozenset({"dropout", "drop_path"})
-SQUARE_WINDOW = frozenset({"conv", "depthwise", "pool"})
+WINDOWED = frozenset({"conv", "depthwise", "pool"})
 
 
 def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
@@ -39,9 +39,9 @@ def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
     match layer:
         case "conv":
             width = shape[0] if _is(arguments["out"], SAME) else arguments["out"]
-            return (width, *(_window(n, arguments) for n in shape[1:]))
+            return (width, *_slid(shape[1:], arguments))
         case "depthwise" | "pool":
-            return (shape[0], *(_window(n, arguments) for n in shape[1:]))
+            return (shape[0], *_slid(shape[1:], arguments))
         case "zero":
             if len(shape) < 3:
                 return shape
@@ -64,10 +64,10 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
     match layer:
         case "conv":
             out = shape[0] if arguments["out"] == SAME else arguments["out"]
-            kernel = shape[0] // arguments["groups"] * arguments["k"] ** 2
+            kernel = shape[0] // arguments["groups"] * prod(window(arguments))
             return out * (kernel + bool(arguments["bias"]))
         case "depthwise":
-            return shape[0] * (arguments["k"] ** 2 + bool(arguments["bias"]))
+            return shape[0] * (prod(window(arguments)) + bool(arguments["bias"]))
         case "linear":
             own = shape[-1] if arguments["tied"] == NOTHING else 0
             return arguments["out"] * (own + bool(arguments["bias"]))
@@ -85,21 +85,32 @@ def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> 
     """
     match layer:
         case "conv":
-            window = shape[0] // arguments["groups"] * arguments["k"] ** 2
-            return prod(out) * int(window)
+            return prod(out) * int(shape[0] // arguments["groups"] * prod(window(arguments)))
         case "depthwise":
-            return prod(out) * int(arguments["k"] ** 2)
+            return prod(out) * int(prod(window(arguments)))
         case "linear":
             return int(shape[-1] * out[-1])
     return 0
 
 
-def padding(arguments: Mapping[str, Any]) -> Any:
-    """The padding of a window: an odd kernel keeps the size, an even one is not padded at all.
+def window(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The height and the width of a window."""
+    k, across = arguments["k"], arguments["across"]
+    return (k, k) if _is(across, SAME) else (k, across)
 
-    A kernel that is an expression is taken to be odd; lowering sees to it that it is.
+
+def padding(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What a window is padded by above and below, and to either side.
+
+    Where a size is odd, that keeps the size of its axis; an even one is not padded at all. A size
+    that is an expression is taken to be odd; lowering sees to it that it is.
     """
-    k, given = arguments["k"], arguments["padding"]
+    along, across = (_padding(size, arguments) for size in window(arguments))
+    return along, across
+
+
+def _padding(k: Any, arguments: Mapping[str, Any]) -> Any:
+    given = arguments["padding"]
     if not _is(given, AUTO):
         return given
     plain = k.value if isinstance(k, Const) else k
@@ -109,22 +120,22 @@ def padding(arguments: Mapping[str, Any]) -> Any:
     return half * arguments.get("dilation", 1)
 
 
-def is_padded_unlike(written: Mapping[str, Expr], arguments: Mapping[str, Plain]) -> bool:
-    """Whether a window that was taken to be odd, before its size was known, is even."""
-    k = written.get("k")
-    if k is None or isinstance(k, Const) or arguments.get("padding") != AUTO:
-        return False
-    return isinstance(arguments["k"], int) and arguments["k"] % 2 == 0
+def padded_unlike(written: Mapping[str, Expr], arguments: Mapping[str, Plain]) -> int | None:
+    """The size of a window that was taken to be odd, before it was known, and is even."""
+    if arguments.get("padding") != AUTO:
+        return None
+    pairs = zip(window(written), window(arguments), strict=True)
+    return next((n for size, n in pairs if not isinstance(size, Const) and n % 2 == 0), None)
 
 
 def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str | None:
     """What is impossible about a layer at this shape (all plain), or None."""
-    sizes: dict[str, int] = {"k": 1, "stride": 1, "dilation": 1, "out": 1, "groups": 1, "n": 0}
+    sizes = {"k": 1, "across": 1, "stride": 1, "dilation": 1, "out": 1, "groups": 1, "n": 0}
     if layer == "embedding":
         sizes = {"n": 1, "d": 1}
     for name, least in sizes.items():
         value = arguments.get(name)
-        if isinstance(value, str) and name == "out":
+        if value == SAME and name in ("out", "across"):
             continue
         if value is not None and (not isinstance(value, int) or value < least):
             return f"`{name}` is {_worded(value)}, but must be a whole number of at least {least}"
@@ -136,18 +147,21 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
         groups = arguments["groups"]
         if shape[0] % groups or out % groups:  # type: ignore[operator]
             return f"{groups} groups do not divide {shape[0]} channels into {out}"
-    if layer in SQUARE_WINDOW:
-        pad = padding(arguments)
-        if not isinstance(pad, int) or pad < 0:
-            return f"`padding` is {_worded(pad)}, but must be a whole number of at least 0"
-        if layer == "pool" and pad > arguments["k"] // 2:  # type: ignore[operator]
-            return f"a pool of {arguments['k']} takes at most {arguments['k'] // 2} of padding"  # type: ignore[operator]
+    if layer in WINDOWED:
+        for size, pad in zip(window(arguments), padding(arguments), strict=True):
+            if not isinstance(pad, int) or pad < 0:
+                return f"`padding` is {_worded(pad)}, but must be a whole number of at least 0"
+            if layer == "pool" and pad > size // 2:
+                return f"a pool of {size} takes at most {size // 2} of padding"
     if any(n < 1 for n in out_shape(layer, shape, arguments)):
-        window = arguments.get("k")
-        if window is None or layer not in SQUARE_WINDOW:
+        if layer not in WINDOWED:
             return f"nothing is left of {dimensions(shape)}"
-        reach = (window - 1) * arguments.get("dilation", 1) + 1  # type: ignore[operator]
-        return f"a window of {reach} does not fit into {dimensions(shape[1:])} and its padding"
+        dilation = arguments.get("dilation", 1)
+        reach = dict.fromkeys((size - 1) * dilation + 1 for size in window(arguments))
+        return (
+            f"a window of {dimensions(tuple(reach))} does not fit into {dimensions(shape[1:])} and "
+            "its padding"
+        )
     return None
 
 
@@ -156,15 +170,21 @@ def dimensions(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-def _window(n: Any, arguments: Mapping[str, Any]) -> Any:
-    """The length that a window of odd kernel and automatic padding, or any other, makes of `n`."""
-    k, stride = arguments["k"], arguments["stride"]
+def _slid(sizes: Shape, arguments: Mapping[str, Any]) -> Shape:
+    """The lengths that a window makes of those of an image."""
+    pairs = zip(sizes, window(arguments), strict=True)
+    return tuple(_windows(n, k, arguments) for n, k in pairs)
+
+
+def _windows(n: Any, k: Any, arguments: Mapping[str, Any]) -> Any:
+    """How many windows of size k, odd with automatic padding or any other, have room in `n`."""
+    stride = arguments["stride"]
     plain = k.value if isinstance(k, Const) else k
     odd = isinstance(plain, Expr) or plain % 2 == 1
     if odd and _is(arguments["padding"], AUTO):
         return ceil_div(n, stride)
     reach = arguments.get("dilation", 1) * (k - 1)
-    return (n + 2 * padding(arguments) - reach - 1) // stride + 1
+    return (n + 2 * _padding(k, arguments) - reach - 1) // stride + 1
 
 
 def _is(value: Any, word: str) -> bool:

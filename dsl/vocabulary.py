@@ -63,6 +63,7 @@ STRIDE = Argument("stride", default=1)
 DILATION = Argument("dilation", default=1)
 PADDING = Argument("padding", default=AUTO)
 BIAS = Argument("bias", "flag", default=False)
+ACROSS = Argument("across", default=SAME)
 IMAGE = (3,)
 WORDS_ALONE = (0,)
 """What an embedding reads: the numbers of a network's input that is `below` something."""
@@ -70,10 +71,11 @@ WORDS_ALONE = (0,)
 _ALL = (
     Layer(
         "conv",
-        "a convolution with a square kernel",
+        "a convolution",
         (Argument("k"),),
         (
             Argument("out", default=SAME),
+            ACROSS,
             STRIDE,
             DILATION,
             Argument("groups", default=1),
@@ -86,14 +88,14 @@ _ALL = (
         "depthwise",
         "a convolution of every channel by itself",
         (Argument("k"),),
-        (STRIDE, DILATION, PADDING, BIAS),
+        (ACROSS, STRIDE, DILATION, PADDING, BIAS),
         IMAGE,
     ),
     Layer(
         "pool",
-        "the maximum or the mean under a square window; the mean does not count padding",
+        "the maximum or the mean under a window; the mean does not count padding",
         (Argument("of", "word", words=("max", "mean")), Argument("k")),
-        (STRIDE, PADDING),
+        (ACROSS, STRIDE, PADDING),
         IMAGE,
     ),
     Layer(

@@ -154,9 +154,11 @@ class Body:
 
     def window(self, name: str, extra: str = "") -> str:
         k = self.draw.random.choice([*self.kernels, *self.draw.kernel()])
+        if self.draw.chance(0.2, "across"):
+            extra += f", across: {self.draw.random.choice([*self.kernels, '1', '3', 'same'])}"
         if self.draw.chance(0.2, "dilation"):
             extra += ", dilation: 2"
-        if k.isdecimal() and self.draw.chance(0.25, "padding"):
+        if k.isdecimal() and "across" not in extra and self.draw.chance(0.25, "padding"):
             extra += f", padding: {int(k) // 2 * (2 if 'dilation' in extra else 1)}"
         elif self.draw.chance(0.1):
             extra += ", padding: auto"
@@ -167,7 +169,9 @@ class Body:
         return f"{name}({k}{extra})"
 
     def pool(self) -> str:
-        extra = self.draw.pick("", ", padding: 1", ", stride: 1", ", stride: 1, padding: auto")
+        extra = self.draw.pick(
+            "", ", padding: 1", ", stride: 1", ", stride: 1, padding: auto", ", across: 1"
+        )
         return f"pool({self.draw.pick('max', 'mean')}, 3{extra})"
 
     def std(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from compiler.codegen.layout import Call, Doc
 from compiler.expr import Const, Expr
 from compiler.ir import Dims, Layer, is_mask
-from compiler.layers import padding
+from compiler.layers import padding, window
 from dsl.vocabulary import AUTO, SAME
 
 Show = Callable[[Expr], str]
@@ -61,7 +61,7 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
             pad = _padding(arguments, show)
             return Call(
                 "nn.Conv2d",
-                channels, width, show(arguments["k"]), *optional(stride=1), *pad,
+                channels, width, _window(arguments, show), *optional(stride=1), *pad,
                 *optional(dilation=1, groups=1), *_bias(arguments, show),
             )  # fmt: skip
         case "depthwise":
@@ -139,10 +139,19 @@ def named_function(activation: str, used: set[str]) -> str:
     return ACTIVATIONS[activation][1]
 
 
+def _window(arguments: dict[str, Expr], show: Show) -> str:
+    return _pair(window(arguments), show)
+
+
 def _padding(arguments: dict[str, Expr], show: Show) -> list[str]:
-    pad = padding(arguments)
-    text = show(pad) if isinstance(pad, Expr) else str(pad)
+    text = _pair(padding(arguments), show)
     return [] if text == "0" else [f"padding={text}"]
+
+
+def _pair(sizes: tuple[Any, Any], show: Show) -> str:
+    """A number for each axis, or one where it is the same for both."""
+    along, across = (show(size) if isinstance(size, Expr) else str(size) for size in sizes)
+    return along if along == across else f"({along}, {across})"
 
 
 def _bias(arguments: dict[str, Expr], show: Show) -> list[str]:
@@ -150,8 +159,8 @@ def _bias(arguments: dict[str, Expr], show: Show) -> list[str]:
 
 
 def _pool(arguments: dict[str, Expr], show: Show) -> list[str]:
-    parts = [show(arguments["k"])]
-    if arguments["stride"] != arguments["k"]:
+    parts = [_window(arguments, show)]
+    if set(window(arguments)) != {arguments["stride"]}:
         parts.append(f"stride={show(arguments['stride'])}")
     pad = _padding(arguments, show)
     # without padding there is nothing to leave out of the mean
@@ -168,12 +177,14 @@ def _depthwise(
 ) -> Doc:
     k = arguments["k"]
     even = isinstance(k, Const) and isinstance(k.value, int) and k.value % 2 == 0
+    square = len(set(window(arguments))) == 1
     plain = arguments["padding"] == Const(AUTO) and arguments["bias"] == Const(False)
-    if plain and not even:
+    if plain and square and not even:
         used.add("depthwise")
         return Call("depthwise", channels, show(k), *optional(stride=1, dilation=1))
     return Call(
         "nn.Conv2d",
-        channels, channels, show(k), *optional(stride=1), *_padding(arguments, show),
+        channels, channels, _window(arguments, show), *optional(stride=1),
+        *_padding(arguments, show),
         *optional(dilation=1), f"groups={channels}", *_bias(arguments, show),
     )  # fmt: skip

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from compiler.engine.operation import LayerOperation, Operation, Reads, Wanted
 from compiler.engine.run import Run
-from compiler.flat.nodes import SharedLayer
+from compiler.flat.nodes import SharedLayer, sizes
 from compiler.flat.nodes import StackedLinear as StackedLinearNode
 from compiler.kernels.depthwise import depthwise, input_gradient, weight_gradient
 from compiler.kernels.pools import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
-from compiler.layers import padding
+from compiler.layers import padding, window
 from dsl.vocabulary import NOTHING
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
@@ -40,11 +40,14 @@ class Weighted(LayerOperation):
 
 
 class Convolution(Weighted):
+    """A convolution of any groups; those of channels by themselves with windows that are no square
+    are run by it too."""
+
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
         self.price = 3
         self.window = self.given["stride"], padding(self.given), self.given["dilation"]
-        self.groups = self.given["groups"]
+        self.groups = self.given["groups"] if "groups" in self.given else sizes(node)[0]
 
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
@@ -79,18 +82,21 @@ class Convolution(Weighted):
             run.add_weight_gradient(self.bias, bias)
 
     def backward(self, g: Tensor, x: Tensor, weight: Tensor, wants: list[bool]) -> Any:
-        stride, pad, dilation = ([n, n] for n in self.window)
+        stride, pad, dilation = self.window
         bias = [len(weight)] if wants[2] else None
         return _convolution_backward(
-            g, x, weight, bias, stride, pad, dilation, False, [0, 0], self.groups, wants
-        )
+            g, x, weight, bias, [stride, stride], list(pad), [dilation, dilation],
+            False, [0, 0], self.groups, wants,
+        )  # fmt: skip
 
 
 class Depthwise(Weighted):
+    """A convolution of every channel by itself, with a square window."""
+
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
         self.price = 1 if self.given["k"] <= 3 else 2
-        self.window = self.given["stride"], padding(self.given), self.given["dilation"]
+        self.window = self.given["stride"], padding(self.given)[0], self.given["dilation"]
 
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
@@ -244,7 +250,7 @@ class Embedding(LayerOperation):
 class Pool(LayerOperation):
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
-        self.window = self.given["k"], self.given["stride"], padding(self.given)
+        self.window = window(self.given), self.given["stride"], padding(self.given)
 
 
 class MeanPool(Pool):

@@ -15,6 +15,7 @@ from compiler.engine.loop import Loop as LoopOperation
 from compiler.engine.operation import Function, Operation
 from compiler.flat.nodes import Item, Lane, Loop, Mask, Mixture, SharedLayer, StackedLinear, numbers
 from compiler.ir import Elementwise, Input, Join, Part, Region
+from compiler.layers import window
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu6": F.relu6,
@@ -89,6 +90,8 @@ def _layer(number: int, node: SharedLayer) -> Operation:
         return Function(number, node, lambda x: x.amax((2, 3)))
     if layer == "dropout":
         return elementwise.Dropout(number, node, given["p"])
+    if layer == "depthwise" and len(set(window(given))) > 1:
+        return layers.Convolution(number, node)
     if layer in FUNCTIONS:
         return Function(number, node, FUNCTIONS[layer])
     if layer not in OPERATIONS:

@@ -12,7 +12,7 @@ from compiler.ir import (
     Option,
     Region,
 )
-from compiler.layers import SQUARE_WINDOW
+from compiler.layers import WINDOWED, window
 from compiler.lowering import calls, labels, repeat, scan, sharing
 from compiler.lowering import options as sets
 from compiler.lowering.values import (
@@ -154,8 +154,9 @@ def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
         raise fault("E0302", f"`{layer}` needs `{missing[0]}`", operation.span)
     if layer == "drop_path" and body.lowering.phase == "search":
         return operand
-    if layer in SQUARE_WINDOW and arguments["padding"] == const(AUTO):
-        _kernel(body, arguments["k"], operation.span)
+    if layer in WINDOWED and arguments["padding"] == const(AUTO):
+        for size in window(arguments):
+            _kernel(body, size, operation.span)
     if arguments.get("per") == const("sequence"):
         sharing.check_mask(body, rank, operation.span)
     if is_tied(operation) and body.around is not None:

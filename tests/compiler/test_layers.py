@@ -35,6 +35,8 @@ def grid(**values: list[Any]) -> list[dict[str, Any]]:
 WINDOWS = [
     *grid(k=[1, 2, 3, 5], stride=[1, 2, 3]),
     *grid(k=[3], stride=[1, 2], padding=[0, 1]),
+    *grid(k=[1, 2, 3], across=[1, 2, 3], stride=[1, 2]),
+    {"k": 2, "across": 3, "padding": 1},
 ]
 CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     *(
@@ -149,7 +151,10 @@ def test_every_layer_of_the_language_is_tried() -> None:
         ("conv", (4, 8, 8), {"k": 3, "groups": 10**9}, "groups do not divide"),
         ("conv", (4, 8, 8), {"k": 9, "padding": 0}, "a window of 9 does not fit into 8 x 8"),
         ("conv", (4, 8, 8), {"k": 3, "padding": -1}, "`padding` is -1"),
+        ("conv", (4, 8, 8), {"k": 1, "across": 0}, "`across` is 0"),
+        ("conv", (4, 8, 8), {"k": 1, "across": 9, "padding": 0}, "a window of 1 x 9 does not fit"),
         ("pool", (4, 8, 8), {"k": 3, "padding": 2}, "at most 1 of padding"),
+        ("pool", (4, 8, 8), {"k": 3, "across": 1, "padding": 1}, "a pool of 1 takes at most 0"),
         ("crop", (4, 8, 8), {"n": 8}, "nothing is left"),
         ("dropout", (4,), {"p": 1.5}, "`p` is 1.5"),
         ("linear", (4,), {"out": 0}, "`out` is 0"),
