@@ -286,6 +286,9 @@ class Run:
                 groups = arguments.get("groups", x.shape[1])
                 stride, dilation = arguments["stride"], arguments["dilation"]
                 return F.conv2d(x, weight, bias, stride, padding(arguments), dilation, groups)
+            case "conv_transpose":
+                assert weight is not None
+                return transposed(x, weight, bias, arguments)
             case "pool":
                 k, stride, pad = window(arguments), arguments["stride"], padding(arguments)
                 if arguments["of"] == "max":
@@ -315,6 +318,20 @@ class Run:
                 return torch.zeros_like(x[:, :, ::stride, ::stride] if x.dim() == 4 else x)
             case "crop":
                 return x[:, :, arguments["n"] :, arguments["n"] :]
+            case "pad":
+                rows, columns = (x.shape[axis] + 2 * arguments["n"] for axis in (2, 3))
+                larger = x.new_zeros(*x.shape[:2], rows, columns)
+                n = arguments["n"]
+                larger[:, :, n : rows - n, n : columns - n] = x
+                return larger
+            case "upsample":
+                n = arguments["n"]
+                return x.repeat_interleave(n, 2).repeat_interleave(n, 3)
+            case "shuffle":
+                each = x.shape[1] // arguments["groups"]
+                return torch.cat([x[:, first::each] for first in range(each)], 1)
+            case "gaussian":
+                return torch.randn(x.shape, dtype=x.dtype, device=x.device)
             case "flatten":
                 return x.flatten(1)
             case "dropout":
@@ -322,3 +339,20 @@ class Run:
             case "identity" | "drop_path":
                 return x
         return ACTIVATIONS[layer](x)
+
+
+def transposed(
+    x: Tensor, weight: Tensor, bias: Tensor | None, arguments: Mapping[str, Any]
+) -> Tensor:
+    """A transposed convolution, all of which is computed and then cut to its size."""
+    k, stride = arguments["k"], arguments["stride"]
+    full = F.conv_transpose2d(x, weight, None, stride, groups=arguments["groups"])
+    sizes = [stride * n for n in x.shape[2:]]
+    start = max(0, -((stride - k) // 2))
+    if arguments["padding"] != "auto":
+        start = arguments["padding"]
+        sizes = [n - 2 * start for n in full.shape[2:]]
+    rows, columns = sizes
+    cut = full[:, :, start : start + rows, start : start + columns]
+    out = F.pad(cut, (0, columns - cut.shape[3], 0, rows - cut.shape[2]))
+    return out if bias is None else out + bias[:, None, None]

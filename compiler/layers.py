@@ -26,9 +26,9 @@ ZERO_KEEPING = frozenset({
 """Activations that are 0 at 0."""
 ACTIVATIONS = ZERO_KEEPING | SHIFTING
 """What an op can be given to apply (as `apply(f)`, a layer of the IR alone)."""
-SHAPE_KEEPING = ACTIVATIONS | {"bn", "dropout", "drop_path", "apply"}
-STATEFUL = frozenset({"conv", "depthwise", "linear", "bn", "embedding"})
-RANDOM = frozenset({"dropout", "drop_path"})
+SHAPE_KEEPING = ACTIVATIONS | {"bn", "dropout", "drop_path", "apply", "shuffle", "gaussian"}
+STATEFUL = frozenset({"conv", "depthwise", "conv_transpose", "linear", "bn", "embedding"})
+RANDOM = frozenset({"dropout", "drop_path", "gaussian"})
 WINDOWED = frozenset({"conv", "depthwise", "pool"})
 
 
@@ -42,12 +42,19 @@ def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
             return (width, *_slid(shape[1:], arguments))
         case "depthwise" | "pool":
             return (shape[0], *_slid(shape[1:], arguments))
+        case "conv_transpose":
+            width = shape[0] if _is(arguments["out"], SAME) else arguments["out"]
+            return (width, *(_spread(n, arguments) for n in shape[1:]))
         case "zero":
             if len(shape) < 3:
                 return shape
             return (shape[0], *(ceil_div(n, arguments["stride"]) for n in shape[1:]))
         case "crop":
             return (shape[0], *(n - arguments["n"] for n in shape[1:]))
+        case "pad":
+            return (shape[0], *(n + 2 * arguments["n"] for n in shape[1:]))
+        case "upsample":
+            return (shape[0], *(n * arguments["n"] for n in shape[1:]))
         case "global_pool":
             return shape[:1]
         case "flatten":
@@ -68,6 +75,10 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
             return out * (kernel + bool(arguments["bias"]))
         case "depthwise":
             return shape[0] * (prod(window(arguments)) + bool(arguments["bias"]))
+        case "conv_transpose":
+            out = shape[0] if arguments["out"] == SAME else arguments["out"]
+            kernel = shape[0] // arguments["groups"] * arguments["k"] ** 2
+            return out * (kernel + bool(arguments["bias"]))
         case "linear":
             own = shape[-1] if arguments["tied"] == NOTHING else 0
             return arguments["out"] * (own + bool(arguments["bias"]))
@@ -81,13 +92,16 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
 def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> int:
     """How many products a layer adds up that makes `out` of `shape` (all plain) for one sample.
 
-    Convolutions and matrices count, without their biases; of a sequence, one step counts.
+    Convolutions and matrices count, without their biases; of a sequence, one step counts. What a
+    transposed convolution multiplies are the pixels it reads.
     """
     match layer:
         case "conv":
             return prod(out) * int(shape[0] // arguments["groups"] * prod(window(arguments)))
         case "depthwise":
             return prod(out) * int(prod(window(arguments)))
+        case "conv_transpose":
+            return prod(shape) * int(out[0] // arguments["groups"] * arguments["k"] ** 2)
         case "linear":
             return int(shape[-1] * out[-1])
     return 0
@@ -120,9 +134,17 @@ def _padding(k: Any, arguments: Mapping[str, Any]) -> Any:
     return half * arguments.get("dilation", 1)
 
 
+def cropping(k: int, stride: int) -> tuple[int, int]:
+    """How much a transposed convolution leaves out at both ends of an axis, and then adds at the
+    far end, for `stride` times the size that it reads: torch's padding and output padding.
+    """
+    padding = max(0, (k - stride + 1) // 2)
+    return padding, 2 * padding + stride - k
+
+
 def padded_unlike(written: Mapping[str, Expr], arguments: Mapping[str, Plain]) -> int | None:
     """The size of a window that was taken to be odd, before it was known, and is even."""
-    if arguments.get("padding") != AUTO:
+    if arguments.get("padding") != AUTO or "across" not in arguments:
         return None
     pairs = zip(window(written), window(arguments), strict=True)
     return next((n for size, n in pairs if not isinstance(size, Const) and n % 2 == 0), None)
@@ -133,6 +155,8 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
     sizes = {"k": 1, "across": 1, "stride": 1, "dilation": 1, "out": 1, "groups": 1, "n": 0}
     if layer == "embedding":
         sizes = {"n": 1, "d": 1}
+    if layer == "upsample":
+        sizes = {"n": 1}
     for name, least in sizes.items():
         value = arguments.get(name)
         if value == SAME and name in ("out", "across"):
@@ -142,11 +166,13 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
     for name in (n for n in ("p", "drop") if n in arguments):
         if not _between_0_and_1(arguments[name]):
             return f"`{name}` is {_worded(arguments[name])}, but must be a number from 0 to 1"
-    if layer == "conv":
-        out = shape[0] if arguments["out"] == SAME else arguments["out"]
+    if "groups" in arguments:
+        out = shape[0] if arguments.get("out", SAME) == SAME else arguments["out"]
         groups = arguments["groups"]
         if shape[0] % groups or out % groups:  # type: ignore[operator]
             return f"{groups} groups do not divide {shape[0]} channels into {out}"
+    if layer == "conv_transpose":
+        return _transposed_complaint(shape, arguments)
     if layer in WINDOWED:
         for size, pad in zip(window(arguments), padding(arguments), strict=True):
             if not isinstance(pad, int) or pad < 0:
@@ -162,6 +188,19 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
             f"a window of {dimensions(tuple(reach))} does not fit into {dimensions(shape[1:])} and "
             "its padding"
         )
+    return None
+
+
+def _transposed_complaint(shape: Shape, arguments: Mapping[str, Any]) -> str | None:
+    k, stride, pad = arguments["k"], arguments["stride"], arguments["padding"]
+    if pad == AUTO:
+        if stride == 1 and k % 2 == 0:
+            return f"`k` is {k}, but without a stride only an odd window keeps the size"
+        return None
+    if not isinstance(pad, int) or pad < 0:
+        return f"`padding` is {_worded(pad)}, but must be a whole number of at least 0"
+    if any(_spread(n, arguments) < 1 for n in shape[1:]):
+        return f"nothing is left of {dimensions(shape)}"
     return None
 
 
@@ -185,6 +224,14 @@ def _windows(n: Any, k: Any, arguments: Mapping[str, Any]) -> Any:
         return ceil_div(n, stride)
     reach = arguments.get("dilation", 1) * (k - 1)
     return (n + 2 * _padding(k, arguments) - reach - 1) // stride + 1
+
+
+def _spread(n: Any, arguments: Mapping[str, Any]) -> Any:
+    """The length that a transposed convolution makes of `n`."""
+    stride = arguments["stride"]
+    if _is(arguments["padding"], AUTO):
+        return n * stride
+    return (n - 1) * stride + arguments["k"] - 2 * arguments["padding"]
 
 
 def _is(value: Any, word: str) -> bool:

@@ -92,6 +92,19 @@ _ALL = (
         IMAGE,
     ),
     Layer(
+        "conv_transpose",
+        "a transposed convolution, which makes an image larger",
+        (Argument("k"),),
+        (
+            Argument("out", default=SAME),
+            Argument("stride", default=2),
+            PADDING,
+            Argument("groups", default=1),
+            BIAS,
+        ),
+        IMAGE,
+    ),
+    Layer(
         "pool",
         "the maximum or the mean under a window; the mean does not count padding",
         (Argument("of", "word", words=("max", "mean")), Argument("k")),
@@ -114,6 +127,14 @@ _ALL = (
     Layer("bn", "batch normalisation", (), (Argument("affine", "flag", default=True),), (1, 3)),
     Layer("zero", "zeros of the shape that a layer of this stride would give", (), (STRIDE,)),
     Layer("crop", "all but the first pixels of both axes", (Argument("n"),), ranks=IMAGE),
+    Layer("pad", "`n` pixels of zeros on all sides", (Argument("n"),), ranks=IMAGE),
+    Layer("upsample", "every pixel, n times along both axes", (Argument("n"),), ranks=IMAGE),
+    Layer(
+        "shuffle",
+        "the channels in another order: the first of every group, then the second of every group",
+        (Argument("groups"),),
+        ranks=IMAGE,
+    ),
     Layer("flatten", "all numbers in one vector", ranks=(1, 3)),
     Layer(
         "embedding",
@@ -128,6 +149,7 @@ _ALL = (
         (Argument("p"),),
         (Argument("per", "word", default="element", words=("element", "sequence")),),
     ),
+    Layer("gaussian", "standard-normal numbers, drawn anew every time, training or not"),
     Layer("drop_path", "drops an edge while the final network trains"),
     Layer("identity", "nothing"),
     Layer("relu", "max(x, 0)"),

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from dsl import ast
 from dsl.vocabulary import COUNTERS, JOINS, LAYERS, PHASES, SPLIT, STRENGTHS
 
-STATEFUL = frozenset({"conv", "depthwise", "linear", "bn", "embedding", "dropout", "drop_path"})
+STATEFUL = frozenset({
+    "conv", "depthwise", "conv_transpose", "linear", "bn", "embedding", "dropout", "drop_path",
+    "gaussian",
+})  # fmt: skip
 EVERY = frozenset(
     {
         *(f"layer {name}" for name in LAYERS),

@@ -117,7 +117,19 @@ class Body:
 
     def layer(self, shape: Shape, modular: bool = False) -> str:
         if shape.rank == 3:
-            name = self.draw.pick("conv", "depthwise", "pool", "bn", "zero", "crop", "rest")
+            even = ["shuffle"] * shape.width.is_even
+            name = self.draw.pick(
+                "conv",
+                "depthwise",
+                "pool",
+                "bn",
+                "zero",
+                "crop",
+                "pad",
+                "transposed",
+                "rest",
+                *even,
+            )
         else:
             known = shape.width.is_known
             name = self.draw.pick(*["linear"] * (2 * known), "bn" if shape.rank == 1 else "rest")
@@ -130,12 +142,18 @@ class Body:
                 return self.pool()
             case "crop":
                 return "(crop(1) -> conv(2, padding: 1))"
+            case "pad":
+                return self.draw.pick("(pad(1) -> conv(3, padding: 0))", "(pad(2) -> crop(4))")
+            case "transposed":
+                return self.transposed(shape.width)
+            case "shuffle":
+                return "shuffle(2)"
             case "bn":
                 return self.draw.pick("bn", "bn(affine: no)", "bn(affine: final)")
             case "linear":
                 return f"linear({shape.width}{self.draw.pick('', ', bias: no', ', bias: yes')})"
             case "zero":
-                return self.draw.pick("zero", "zero(stride: 1)")
+                return self.draw.pick("zero", "zero(stride: 1)", "(gaussian -> zero)")
         if self.over_time and not modular and self.draw.chance(0.4):
             return "dropout(0, per: sequence)"
         if self.decides and self.draw.chance(0.3):
@@ -151,6 +169,19 @@ class Body:
         elif self.draw.chance(0.1):
             extra += ", out: same"
         return self.window("conv", extra)
+
+    def transposed(self, width: Width) -> str:
+        """What makes an image larger, with what makes it as small again."""
+        half = f"pool({self.draw.pick('max', 'mean')}, 2, stride: 2)"
+        if self.draw.chance(0.3):
+            return f"(upsample(2) -> {half})"
+        extra = f", out: {width}" if width.is_known and self.draw.chance(0.4) else ""
+        extra += ", groups: 2" if width.is_even and self.draw.chance(0.5, "groups") else ""
+        extra += ", bias: yes" if self.draw.chance(0.4) else ""
+        if self.draw.chance(0.5):
+            return f"(conv_transpose({self.draw.pick('1', '2', '3', '4')}{extra}) -> {half})"
+        extra += ", padding: 1" if self.draw.chance(0.8) else ""
+        return f"conv_transpose(3, stride: 1{extra})"
 
     def window(self, name: str, extra: str = "") -> str:
         k = self.draw.random.choice([*self.kernels, *self.draw.kernel()])

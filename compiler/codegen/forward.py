@@ -256,7 +256,8 @@ class Forward:
             self.context.used.add("DropPath")
             return self.drop_path(node, docs[0], depth)
         rank = len(self.region.node(node.operands[0]).shape)
-        return Value(torch_layers.function(node, rank, docs[0], self.show), depth + 1)
+        doc = torch_layers.function(node, rank, docs[0], self.show, self.context.used)
+        return Value(doc, depth + 1)
 
     def show(self, expr: Expr) -> str:
         """A number as it is written here."""

@@ -32,7 +32,10 @@ ACTIVATIONS = {
 }
 """The module and the function of each; torch has no module for some."""
 
-FUNCTIONS = frozenset({*ACTIVATIONS, "pool", "global_pool", "zero", "crop", "flatten", "dropout"})
+FUNCTIONS = frozenset({
+    *ACTIVATIONS, "pool", "global_pool", "zero", "crop", "pad", "upsample", "shuffle", "flatten",
+    "gaussian", "dropout",
+})  # fmt: skip
 
 
 def is_function(node: Layer) -> bool:
@@ -64,6 +67,8 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
                 channels, width, _window(arguments, show), *optional(stride=1), *pad,
                 *optional(dilation=1, groups=1), *_bias(arguments, show),
             )  # fmt: skip
+        case "conv_transpose":
+            return _transposed(arguments, channels, show, used, optional)
         case "depthwise":
             return _depthwise(arguments, channels, show, used, optional)
         case "pool":
@@ -87,6 +92,15 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
         case "crop":
             used.add("Crop")
             return Call("Crop", show(arguments["n"]))
+        case "pad":
+            return Call("nn.ZeroPad2d", show(arguments["n"]))
+        case "upsample":
+            return Call("nn.Upsample", f"scale_factor={show(arguments['n'])}")
+        case "shuffle":
+            return Call("nn.ChannelShuffle", show(arguments["groups"]))
+        case "gaussian":
+            used.add("gaussian")
+            return _as_module("gaussian", used)
         case "flatten":
             return Call("nn.Flatten")
         case "dropout":
@@ -104,8 +118,11 @@ def _as_module(name: str, used: set[str], *arguments: str) -> Doc:
     return Call("Function", name, *arguments)
 
 
-def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:
-    """The call of a layer without state on `operand`, which has `rank` sizes."""
+def function(node: Layer, rank: int, operand: Doc, show: Show, used: set[str]) -> Doc:
+    """The call of a layer without state on `operand`, which has `rank` sizes.
+
+    Items of the prelude are added to `used`.
+    """
     arguments = dict(node.arguments)
     match node.layer:
         case "pool":
@@ -122,6 +139,16 @@ def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:
         case "crop":
             n = show(arguments["n"])
             return operand.then(f"[:, :, {n}:, {n}:]")
+        case "pad":
+            n = show(arguments["n"])
+            return Call("F.pad", operand, f"({', '.join([n] * 4)})")
+        case "upsample":
+            return Call("F.interpolate", operand, f"scale_factor={show(arguments['n'])}")
+        case "shuffle":
+            return Call("F.channel_shuffle", operand, show(arguments["groups"]))
+        case "gaussian":
+            used.add("gaussian")
+            return Call("gaussian", operand)
         case "flatten":
             return operand.then(".flatten(1)")
         case "dropout":
@@ -166,6 +193,24 @@ def _pool(arguments: dict[str, Expr], show: Show) -> list[str]:
     # without padding there is nothing to leave out of the mean
     mean = pad and arguments["of"] == Const("mean")
     return [*parts, *pad, *(["count_include_pad=False"] if mean else [])]
+
+
+def _transposed(
+    arguments: dict[str, Expr],
+    channels: str,
+    show: Show,
+    used: set[str],
+    optional: Callable[..., list[str]],
+) -> Doc:
+    out = arguments["out"]
+    width = channels if out == Const(SAME) else show(out)
+    k = show(arguments["k"])
+    if arguments["padding"] == Const(AUTO):
+        used.add("conv_transpose")
+        more = optional(stride=2, groups=1, bias=False)
+        return Call("conv_transpose", channels, width, k, *more)
+    more = optional(stride=1, padding=0, groups=1, bias=True)
+    return Call("nn.ConvTranspose2d", channels, width, k, *more)
 
 
 def _depthwise(

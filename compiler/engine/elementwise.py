@@ -130,6 +130,17 @@ class Crop(LayerOperation):
         return into
 
 
+class Gaussian(Operation):
+    """Numbers drawn anew at every pass, in the order of the axes; nothing flows back."""
+
+    is_constant = True
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        drawn = torch.randn_like(x, memory_format=torch.contiguous_format)
+        return drawn.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else drawn
+
+
 class Flatten(Operation):
     hands_on = True
 

@@ -15,8 +15,8 @@ from compiler.flat.nodes import SharedLayer, sizes
 from compiler.flat.nodes import StackedLinear as StackedLinearNode
 from compiler.kernels.depthwise import depthwise, input_gradient, weight_gradient
 from compiler.kernels.pools import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
-from compiler.layers import padding, window
-from dsl.vocabulary import NOTHING
+from compiler.layers import cropping, padding, window
+from dsl.vocabulary import AUTO, NOTHING
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
 
@@ -46,8 +46,12 @@ class Convolution(Weighted):
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
         self.price = 3
-        self.window = self.given["stride"], padding(self.given), self.given["dilation"]
         self.groups = self.given["groups"] if "groups" in self.given else sizes(node)[0]
+
+    @property
+    def window(self) -> tuple[int, tuple[int, int], int]:
+        """The stride, the padding of both axes, and the dilation."""
+        return self.given["stride"], padding(self.given), self.given["dilation"]
 
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
@@ -87,6 +91,30 @@ class Convolution(Weighted):
         return _convolution_backward(
             g, x, weight, bias, [stride, stride], list(pad), [dilation, dilation],
             False, [0, 0], self.groups, wants,
+        )  # fmt: skip
+
+
+class TransposedConvolution(Convolution):
+    """What the gradient by the input is of a convolution; its weight is [in, out, k, k]."""
+
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        self.pad, self.more = self.given["padding"], 0
+        if self.pad == AUTO:
+            self.pad, self.more = cropping(self.given["k"], self.given["stride"])
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        run.notes[self.number] = x.shape
+        weight, bias = run.factor(self.weight), self.biased(run)
+        stride, x = self.given["stride"], run.multiplied(x)
+        return F.conv_transpose2d(x, weight, bias, stride, self.pad, self.more, self.groups)
+
+    def backward(self, g: Tensor, x: Tensor, weight: Tensor, wants: list[bool]) -> Any:
+        stride, bias = self.given["stride"], [g.shape[1]] if wants[2] else None
+        return _convolution_backward(
+            g, x, weight, bias, [stride, stride], [self.pad, self.pad], [1, 1],
+            True, [self.more, self.more], self.groups, wants,
         )  # fmt: skip
 
 

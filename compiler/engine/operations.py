@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.engine import elementwise, layers, mixing
+from compiler.engine import elementwise, images, layers, mixing
 from compiler.engine.layers import StackedLinear as StackedLinearOperation
 from compiler.engine.loop import Loop as LoopOperation
 from compiler.engine.operation import Function, Operation
@@ -37,8 +37,13 @@ OPERATIONS: dict[str, type[Operation]] = {
     "sigmoid": elementwise.Sigmoid,
     "zero": elementwise.Zero,
     "crop": elementwise.Crop,
+    "pad": images.Pad,
+    "upsample": images.Upsample,
+    "shuffle": images.Shuffle,
+    "gaussian": elementwise.Gaussian,
     "flatten": elementwise.Flatten,
     "conv": layers.Convolution,
+    "conv_transpose": layers.TransposedConvolution,
     "depthwise": layers.Depthwise,
     "linear": layers.Linear,
     "embedding": layers.Embedding,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.expr import Const
-from compiler.flat.nodes import Mixture, mixture, numbers
+from compiler.flat.nodes import Mixture, mixture, numbers, sizes
 from compiler.flat.rewriting import readers, rebuilt, without_dead
 from compiler.ir import Elementwise, Join, Layer, Region
 from compiler.layers import ZERO_KEEPING
@@ -67,8 +67,12 @@ def _does_nothing(node: Layer) -> bool:
             return bool(given["f"] == "identity")
         case "dropout":
             return bool(given["p"] == 0)
-        case "crop":
+        case "crop" | "pad":
             return bool(given["n"] == 0)
+        case "upsample":
+            return bool(given["n"] == 1)
+        case "shuffle":  # one group, or groups of one channel each
+            return given["groups"] in (1, sizes(node)[0])
     return False
 
 

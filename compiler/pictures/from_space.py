@@ -19,7 +19,7 @@ Way = tuple[int, ...]
 Candidates = tuple[tuple[str, OperationKind], ...]
 """The labels of options, each with its kind."""
 
-UNSEEN = frozenset({"bn", "dropout", "drop_path", "identity", "crop", "flatten"})
+UNSEEN = frozenset({"bn", "dropout", "drop_path", "identity", "crop", "pad", "shuffle", "flatten"})
 """Layers that are no operation of their own in a picture."""
 
 

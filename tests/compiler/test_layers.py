@@ -61,6 +61,18 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ),
     *(("zero", shape, {"stride": s}) for shape in [*IMAGES, (7,)] for s in (1, 2, 3)),
     *(("crop", shape, {"n": n}) for shape in IMAGES for n in (0, 1, 3)),
+    *(
+        ("conv_transpose", shape, {"k": k, "stride": stride, **more})
+        for shape in IMAGES
+        for k in (1, 2, 3, 4, 5)
+        for stride in (1, 2, 3)
+        for more in ({"padding": 0}, {"padding": 1, "groups": 2}, {"out": 6, "bias": True})
+        if stride > 1 or k % 2 or "padding" in more
+    ),
+    *(("pad", shape, {"n": n}) for shape in IMAGES for n in (0, 1, 3)),
+    *(("upsample", shape, {"n": n}) for shape in IMAGES for n in (1, 2, 3)),
+    *(("shuffle", (12, 4, 3), {"groups": groups}) for groups in (1, 2, 3, 6, 12)),
+    *(("gaussian", shape, {}) for shape in [*IMAGES, (7,), (5, 7)]),
     *(("global_pool", shape, {"of": of}) for shape in IMAGES for of in ("max", "mean")),
     *(("flatten", shape, {}) for shape in [*IMAGES, (7,)]),
     *(("linear", (7,), {"out": 3, "bias": bias}) for bias in (True, False)),
@@ -133,7 +145,13 @@ def test_the_function_of_a_layer_does_what_its_module_does(layer: str) -> None:
         net = made(name, shape, known).eval()
         x = value(name, shape, known)
         scope = {"torch": torch, "F": F, "x": x, "self": net}
-        result = eval(function(node, len(shape), Text("x"), show).flat(), scope)
+        used: set[str] = set()
+        doc = function(node, len(shape), Text("x"), show, used)
+        for item in used:
+            exec(PRELUDE[item], scope)
+        torch.manual_seed(1)
+        result = eval(doc.flat(), scope)
+        torch.manual_seed(1)
         assert torch.equal(result, net(x)), (shape, given)
 
 
@@ -156,6 +174,12 @@ def test_every_layer_of_the_language_is_tried() -> None:
         ("pool", (4, 8, 8), {"k": 3, "padding": 2}, "at most 1 of padding"),
         ("pool", (4, 8, 8), {"k": 3, "across": 1, "padding": 1}, "a pool of 1 takes at most 0"),
         ("crop", (4, 8, 8), {"n": 8}, "nothing is left"),
+        ("upsample", (4, 8, 8), {"n": 0}, "`n` is 0"),
+        ("shuffle", (4, 8, 8), {"groups": 3}, "3 groups do not divide 4 channels"),
+        ("conv_transpose", (4, 8, 8), {"k": 4, "stride": 1}, "only an odd window keeps the size"),
+        ("conv_transpose", (4, 8, 8), {"k": 3, "padding": -1}, "`padding` is -1"),
+        ("conv_transpose", (4, 1, 1), {"k": 3, "padding": 2}, "nothing is left of 4 x 1 x 1"),
+        ("conv_transpose", (4, 8, 8), {"k": 3, "groups": 3}, "3 groups do not divide"),
         ("dropout", (4,), {"p": 1.5}, "`p` is 1.5"),
         ("linear", (4,), {"out": 0}, "`out` is 0"),
         ("embedding", (4,), {"n": 0, "d": 2}, "`n` is 0"),

@@ -15,6 +15,7 @@ from compiler.engine.elementwise import (
     Concat,
     Crop,
     Dropout,
+    Gaussian,
     GlobalMean,
     Mask,
     Relu,
@@ -62,6 +63,13 @@ def test_crops_of_one_value_add_up_in_it(runs: Any) -> None:
         y = image -> conv(1, out: 4)
         return concat({crops}) -> linear(3)
     }}""", Crop)  # fmt: skip
+
+
+def test_noise(on_images: Any, on_vectors: Any) -> None:
+    """Equal seeds give equal numbers, and nothing flows back through them."""
+    on_images("gaussian", Gaussian)
+    on_images("(gaussian when search) -> conv(3) -> gelu", Gaussian)
+    on_vectors("gaussian", Gaussian)
 
 
 @pytest.mark.parametrize("how", ["sum", "mean"])

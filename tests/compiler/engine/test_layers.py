@@ -14,6 +14,7 @@ from compiler.engine.layers import (
     MaxPool,
     MeanPool,
     StackedLinear,
+    TransposedConvolution,
 )
 
 STEP = "cell r(H) from x, h[H] {{ {} }}\n"
@@ -37,6 +38,14 @@ def test_convolutions(arguments: str, on_images: Any) -> None:
 ])  # fmt: skip
 def test_depthwise_convolutions_with_square_windows(arguments: str, on_images: Any) -> None:
     on_images(f"depthwise({arguments})", Depthwise)
+
+
+@pytest.mark.parametrize("arguments", [
+    "1", "2", "3", "4, bias: yes", "5, stride: 3, out: 6, groups: 2", "3, stride: 1",
+    "2, stride: 4, bias: yes", "3, padding: 0", "3, padding: 2, stride: 1", "4, padding: 1",
+])  # fmt: skip
+def test_transposed_convolutions(arguments: str, on_images: Any) -> None:
+    on_images(f"conv_transpose({arguments})", TransposedConvolution)
 
 
 @pytest.mark.parametrize("arguments", [
