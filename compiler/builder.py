@@ -259,7 +259,7 @@ class Builder:
         )
 
     def join(self, how: str, operands: tuple[int, ...], span: Span | None = None) -> int:
-        """`sum`, `mean` or `concat`; of a single value, that value."""
+        """A join of values (see `JOINS`); of a single value, that value."""
         if len(operands) == 1:
             return operands[0]
         shapes = [self.shape(o) for o in operands]

@@ -199,6 +199,10 @@ class Run:
             case Part():
                 axis = 1 if len(node.shape) == 3 else -1
                 return operands[0].chunk(node.count, axis)[node.index]
+            case Join(how="max"):
+                return torch.stack(operands).amax(0)
+            case Join(how="product"):
+                return torch.stack(operands).prod(0)
             case Join():
                 total = reduce(torch.add, operands)
                 return total / len(operands) if node.how == "mean" else total

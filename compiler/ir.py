@@ -121,7 +121,7 @@ class Select(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Join(Node):
-    """`sum`, `mean` or `concat` of values."""
+    """A join of values: `how` is one of `JOINS`."""
 
     how: str
 

@@ -174,6 +174,8 @@ LAYERS: dict[str, Layer] = {layer.name: layer for layer in _ALL}
 JOINS: dict[str, str] = {
     "sum": "the sum of values of one shape",
     "mean": "the mean of values of one shape",
+    "max": "the largest of values of one shape, number by number",
+    "product": "the product of values of one shape, number by number",
     "concat": "values side by side, channel after channel",
 }
 """Calls whose arguments are values, and lists of values, that become one."""

@@ -256,7 +256,7 @@ class Body:
             case "reckon":
                 return self.reckoned(shape, depth - 1)
             case "join":
-                how = self.draw.pick("sum", "mean")
+                how = self.draw.pick("sum", "mean", "max", "product")
                 return f"{how}({self.value(shape, depth - 1)}, {self.known(shape)})"
             case "when":
                 condition = self.draw.random.choice(self.lasting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from compiler.codegen import loops, masks, mixtures, torch_layers
@@ -347,6 +348,10 @@ class Forward:
         if node.how == "concat":
             dim = "dim=1" if len(node.shape) == 3 else "dim=-1"
             return Value(Call("torch.cat", ListOf(*docs), dim), depth)
+        if node.how == "max":
+            return Value(largest(docs), depth + 1)
+        if node.how == "product":
+            return Value(reduce(lambda a, b: Infix(a, "*", b), docs), depth + 1)
         total = Sum(tuple(docs))
         if node.how == "mean":
             return Value(Infix(total, "/", Text(str(len(docs)))), depth)
@@ -395,6 +400,13 @@ class Forward:
             *lines(results[0], self.indent, f"{name} = "),
             f"{' ' * self.indent}return {name}, {rest}",
         ]
+
+
+def largest(docs: list[Doc]) -> Doc:
+    """The largest of several values; what is equally large has equal parts of the gradient."""
+    if len(docs) == 2:
+        return Call("torch.maximum", *docs)
+    return Call("torch.amax", Call("torch.stack", ListOf(*docs)), "dim=0")
 
 
 def may_be_identity(node: Any) -> bool:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.engine import elementwise, images, layers, mixing
+from compiler.engine import elementwise, images, joins, layers, mixing
 from compiler.engine.layers import StackedLinear as StackedLinearOperation
 from compiler.engine.loop import Loop as LoopOperation
 from compiler.engine.operation import Function, Operation
@@ -74,6 +74,10 @@ def _operation(number: int, node: Any) -> Operation:
             return elementwise.Item(number, node)
         case Join(how="concat"):
             return elementwise.Concat(number, node)
+        case Join(how="max"):
+            return joins.Maximum(number, node)
+        case Join(how="product"):
+            return joins.Product(number, node)
         case Join():
             return elementwise.Sum(number, node)
         case Elementwise():

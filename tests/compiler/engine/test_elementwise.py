@@ -25,6 +25,7 @@ from compiler.engine.elementwise import (
     Tanh,
     Zero,
 )
+from compiler.engine.joins import Maximum, Product
 from compiler.engine.operation import Function, Operation
 
 ACTIVATIONS: dict[str, type[Operation]] = {
@@ -72,9 +73,11 @@ def test_noise(on_images: Any, on_vectors: Any) -> None:
     on_vectors("gaussian", Gaussian)
 
 
-@pytest.mark.parametrize("how", ["sum", "mean"])
+@pytest.mark.parametrize(
+    ("how", "operation"), [("sum", Sum), ("mean", Sum), ("max", Maximum), ("product", Product)]
+)
 @pytest.mark.parametrize("values", ["y, y", "y, z, y -> tanh", "z, y, z, y, w"])
-def test_sums_and_means(how: str, values: str, runs: Any) -> None:
+def test_joins(how: str, operation: type[Operation], values: str, runs: Any) -> None:
     """Of values that occur several times, and that others read after them."""
     for body in (f"{how}({values}) -> gelu", f"{how}({values}) + y", f"y * {how}({values})"):
         runs(f"""network from x[5] to class[4] {{
@@ -82,7 +85,21 @@ def test_sums_and_means(how: str, values: str, runs: Any) -> None:
             z = y -> tanh
             w = z -> linear(4)
             return {body}
-        }}""", Sum)  # fmt: skip
+        }}""", operation)  # fmt: skip
+
+
+@pytest.mark.parametrize("values", ["y, z", "y, z, w", "y, w, y"])
+@pytest.mark.parametrize(("how", "operation"), [("max", Maximum), ("product", Product)])
+def test_joins_of_equal_numbers(
+    how: str, operation: type[Operation], values: str, runs: Any
+) -> None:
+    """After a relu many are zero: they share the gradient."""
+    runs(f"""network from image[2, 6, 6] to class[3] {{
+        y = image -> conv(1, out: 4) -> relu
+        z = image -> conv(3, out: 4) -> relu
+        w = y -> conv(3) -> relu
+        return {how}({values}) -> conv(3) -> flatten -> linear(3)
+    }}""", operation)  # fmt: skip
 
 
 def test_concatenations(runs: Any) -> None:
