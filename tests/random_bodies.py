@@ -158,7 +158,7 @@ class Body:
             return "dropout(0, per: sequence)"
         if self.decides and self.draw.chance(0.3):
             return "dropout(0, per: element)"
-        return self.draw.pick("dropout(0)", "drop_path", "identity")
+        return self.draw.pick("dropout(0)", "drop_path", "identity", "(square -> tanh)")
 
     def conv(self, width: Width) -> str:
         extra = ""
@@ -209,6 +209,7 @@ class Body:
         return self.draw.pick(
             "none", "skip", "sep_conv(3)", "dil_conv(3)", "dil_conv(3, dilation: 1)",
             "max_pool(3)", "avg_pool(3)", "relu_conv_bn(3)", "relu_conv_bn(1, out: same)", "norm",
+            "mbconv(3, 2)", "mbconv(5, 1, out: same)",
         )  # fmt: skip
 
     # -- values
@@ -257,7 +258,8 @@ class Body:
                 return self.reckoned(shape, depth - 1)
             case "join":
                 how = self.draw.pick("sum", "mean", "max", "product")
-                return f"{how}({self.value(shape, depth - 1)}, {self.known(shape)})"
+                bounded = " -> tanh" if how == "product" else ""  # where it is repeated
+                return f"{how}({self.value(shape, depth - 1)}, {self.known(shape)}){bounded}"
             case "when":
                 condition = self.draw.random.choice(self.lasting)
                 return f"({self.known(shape)} when {condition} else {self.known(shape)})"

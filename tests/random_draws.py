@@ -10,7 +10,7 @@ from random import Random
 NOT_ZERO_AT_ZERO = ("sigmoid", "softplus", "hardsigmoid")
 ZERO_AT_ZERO = (
     "relu", "relu6", "gelu", "silu", "tanh", "leaky_relu", "elu", "selu", "hardswish", "mish",
-    "square", "sin",
+    "sin",
 )  # fmt: skip
 ACTIVATIONS = (*ZERO_AT_ZERO, *NOT_ZERO_AT_ZERO)
 ZERO_PRESERVING = (*ZERO_AT_ZERO, "drop_path", "identity", "dropout(0)")
