@@ -71,8 +71,13 @@ class Builder:
     ) -> int:
         if layer == "apply" and isinstance(arguments[0][1], Const):
             layer, arguments = str(arguments[0][1].value), ()
+        given = dict(arguments)
+        if layer == "narrow" and given["n"] == _channels(self.shape(operand)):
+            return operand
         if layer == "identity":
             return operand
+        if "centre" in given and given["centre"] == given["k"]:
+            arguments = tuple((n, value) for n, value in arguments if n != "centre")
         shape = out_shape(layer, self.shape(operand), dict(arguments))
         return self.region.add(
             Layer(
@@ -366,6 +371,10 @@ def within(region: Region, env: Mapping[str, Expr], shapes: list[Dims]) -> Regio
         else:
             place[number] = builder.copy(node, env, operands)
     return builder.finish(tuple(place[o] for o in region.outputs))
+
+
+def _channels(shape: Dims) -> Expr:
+    return shape[channel_axis(len(shape))]
 
 
 def complexity(shape: Dims) -> int:

@@ -289,6 +289,8 @@ class Run:
                 assert weight is not None
                 groups = arguments.get("groups", x.shape[1])
                 stride, dilation = arguments["stride"], arguments["dilation"]
+                if "centre" in arguments:
+                    weight = weight * centred(arguments["k"], arguments["centre"]).to(weight)
                 return F.conv2d(x, weight, bias, stride, padding(arguments), dilation, groups)
             case "conv_transpose":
                 assert weight is not None
@@ -334,6 +336,10 @@ class Run:
             case "shuffle":
                 each = x.shape[1] // arguments["groups"]
                 return torch.cat([x[:, first::each] for first in range(each)], 1)
+            case "narrow":
+                axis = 1 if x.dim() == 4 else x.dim() - 1
+                counts = torch.arange(x.shape[axis], device=x.device) < arguments["n"]
+                return x * (counts[:, None, None] if x.dim() == 4 else counts)
             case "gaussian":
                 return torch.randn(x.shape, dtype=x.dtype, device=x.device)
             case "flatten":
@@ -360,3 +366,9 @@ def transposed(
     cut = full[:, :, start : start + rows, start : start + columns]
     out = F.pad(cut, (0, columns - cut.shape[3], 0, rows - cut.shape[2]))
     return out if bias is None else out + bias[:, None, None]
+
+
+def centred(k: int, size: int) -> Tensor:
+    """Ones in a square of `size` in the middle of k x k zeros."""
+    near = torch.tensor([abs(2 * i - k + 1) < size for i in range(k)])
+    return near[:, None] & near

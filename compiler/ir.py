@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.expr import Const, Expr, Symbol, substitute
 from compiler.layers import RANDOM, STATEFUL
+from compiler.layers import channel_axis as channel_axis
 from dsl.source import Span
 
 if TYPE_CHECKING:
@@ -32,11 +33,6 @@ DIMENSIONS = {1: ("d",), 2: ("t", "d"), 3: ("c", "h", "w")}
 
 The batch is left out. In a tensor it comes first, in a sequence after the time.
 """
-
-
-def channel_axis(rank: int) -> int:
-    """Which of a value's sizes its channels are."""
-    return 1 if rank == 2 else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,7 +302,7 @@ class Region:
         for number, node in rest:
             if node.operands != (previous,) or not isinstance(node, Layer | Call | Select | Inline):
                 return Form.GRAPH
-            if node.shared or is_mask(node):
+            if node.shared or is_mask(node) or is_centred(node):
                 return Form.GRAPH
             if isinstance(node, Call) and is_open(node.region):
                 return Form.GRAPH
@@ -473,6 +469,11 @@ def is_mask(node: Node) -> bool:
     return bool(node.shared) or ("per", Const("sequence")) in node.arguments
 
 
+def is_centred(node: Node) -> bool:
+    """Whether a node is a convolution that is called with how much of its window counts."""
+    return isinstance(node, Layer) and "centre" in dict(node.arguments)
+
+
 def is_module(branch: Region) -> bool:
     """Whether a branch is one module, several in a row, or one call that reads all its inputs."""
     if branch.form is not Form.GRAPH:
@@ -488,7 +489,7 @@ def is_in_place(choice: Region) -> bool:
     So it is where its options are functions, or share something with the region around.
     """
     parts = [node for option in choice.options for _, node in option.body.nodes()]
-    if any(node.shared or is_mask(node) for node in parts):
+    if any(node.shared or is_mask(node) or is_centred(node) for node in parts):
         return True
     if choice.is_branch and not all(is_module(option.body) for option in choice.options):
         return True

@@ -26,10 +26,20 @@ ZERO_KEEPING = frozenset({
 """Activations that are 0 at 0."""
 ACTIVATIONS = ZERO_KEEPING | SHIFTING
 """What an op can be given to apply (as `apply(f)`, a layer of the IR alone)."""
-SHAPE_KEEPING = ACTIVATIONS | {"bn", "dropout", "drop_path", "apply", "shuffle", "gaussian"}
+SHAPE_KEEPING = ACTIVATIONS | {
+    "bn", "dropout", "drop_path", "apply", "shuffle", "gaussian", "narrow",
+}  # fmt: skip
+"""What gives back the shape it reads. `narrow(n)`, which zeroes all but the first n channels, is a
+layer of the IR alone, and so is the argument `centre` of `conv` and `depthwise`: the size of the
+square in the middle of the window that counts, where the weights around it are taken for zeros."""
 STATEFUL = frozenset({"conv", "depthwise", "conv_transpose", "linear", "bn", "embedding"})
 RANDOM = frozenset({"dropout", "drop_path", "gaussian"})
 WINDOWED = frozenset({"conv", "depthwise", "pool"})
+
+
+def channel_axis(rank: int) -> int:
+    """Which of a value's sizes its channels are."""
+    return 1 if rank == 2 else 0
 
 
 def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
@@ -97,9 +107,9 @@ def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> 
     """
     match layer:
         case "conv":
-            return prod(out) * int(shape[0] // arguments["groups"] * prod(window(arguments)))
+            return prod(out) * int(shape[0] // arguments["groups"] * _counting(arguments))
         case "depthwise":
-            return prod(out) * int(prod(window(arguments)))
+            return prod(out) * int(_counting(arguments))
         case "conv_transpose":
             return prod(shape) * int(out[0] // arguments["groups"] * arguments["k"] ** 2)
         case "linear":
@@ -111,6 +121,13 @@ def window(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
     """The height and the width of a window."""
     k, across = arguments["k"], arguments["across"]
     return (k, k) if _is(across, SAME) else (k, across)
+
+
+def _counting(arguments: Mapping[str, Any]) -> Any:
+    """How many pixels of a window count."""
+    if "centre" in arguments:
+        return arguments["centre"] ** 2
+    return prod(window(arguments))
 
 
 def padding(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -173,6 +190,10 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
             return f"{groups} groups do not divide {shape[0]} channels into {out}"
     if layer == "conv_transpose":
         return _transposed_complaint(shape, arguments)
+    if layer == "narrow" and arguments["n"] > shape[channel_axis(len(shape))]:
+        return f"`n` is {arguments['n']}, but there are fewer channels"
+    if "centre" in arguments and not _is_centred(arguments):
+        return f"`centre` is {_worded(arguments['centre'])}, which has no place in the window"
     if layer in WINDOWED:
         for size, pad in zip(window(arguments), padding(arguments), strict=True):
             if not isinstance(pad, int) or pad < 0:
@@ -189,6 +210,12 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
             "its padding"
         )
     return None
+
+
+def _is_centred(arguments: Mapping[str, Any]) -> bool:
+    k, centre = arguments["k"], arguments["centre"]
+    fits = isinstance(centre, int) and 1 <= centre <= k and (k - centre) % 2 == 0
+    return fits and window(arguments) == (k, k)
 
 
 def _transposed_complaint(shape: Shape, arguments: Mapping[str, Any]) -> str | None:

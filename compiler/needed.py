@@ -32,7 +32,8 @@ from compiler.ir import (
 )
 
 ZERO_KEEPING = layers.ZERO_KEEPING | {
-    "pool", "global_pool", "crop", "pad", "upsample", "shuffle", "flatten", "dropout", "drop_path",
+    "pool", "global_pool", "crop", "pad", "upsample", "shuffle", "narrow", "flatten", "dropout",
+    "drop_path",
 }  # fmt: skip
 LINEAR = frozenset({"conv", "depthwise", "conv_transpose", "linear"})
 

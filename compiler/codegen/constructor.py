@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from compiler.codegen.functions import widths
@@ -19,7 +20,7 @@ from compiler.codegen.names import (
 from compiler.codegen.scope import Context, Scope, ordered, parameter
 from compiler.expr import Const, Expr, Symbol, show, symbols
 from compiler.ir import Call as CallNode
-from compiler.ir import Choice, Input, Region, Repeat, Step, Tap, is_in_place
+from compiler.ir import Choice, Input, Region, Repeat, Step, Tap, is_centred, is_in_place
 from compiler.program import is_cell_call
 from dsl.vocabulary import NOTHING
 
@@ -39,6 +40,9 @@ class Constructor:
         self.heads = region.heads()
         self.carried = context.signatures.carried(region)
         self.taken = {local(p) for p in region.parameters}
+        shared = (node for _, node in shared_modules(region))
+        self.centred = {node.shared for node in shared if is_centred(node)}
+        """What is shared and can be narrowed to the centre of its window."""
         if region.kind == "cell" and self.layout != (0,):
             self.scope.rename = {}
             self.inputs = [
@@ -86,6 +90,9 @@ class Constructor:
         return body
 
     def module(self, region: Region, node: Any, attribute: str) -> list[str]:
+        if node.shared in self.centred and not is_centred(node):
+            whole = ("centre", dict(node.arguments)["k"])
+            node = replace(node, arguments=(*node.arguments, whole))
         body = lines(self.scope.module(region, node), 8, f"self.{attribute} = ")
         tied = dict(getattr(node, "arguments", ())).get("tied", Const(NOTHING))
         if isinstance(tied, Const) and tied.value != NOTHING:

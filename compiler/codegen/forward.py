@@ -46,6 +46,7 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
+    is_centred,
     is_in_place,
     is_mask,
     is_open,
@@ -245,6 +246,8 @@ class Forward:
                 extra = [self.rows[node.decision]]
             elif isinstance(node, CallNode | Inline | Select | Scan) and self.weighted(node):
                 extra = ["weights"]
+            elif is_centred(node):
+                extra = [self.show(dict(node.arguments)["centre"])]
             name = self.shared[node.shared] if node.shared else self.attributes[number]
             made = Call(f"self.{name}", *docs, *extra)
             if isinstance(node, Layer) and node.layer == "embedding":

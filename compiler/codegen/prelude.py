@@ -119,6 +119,27 @@ def gaussian(x: Tensor) -> Tensor:
     """Standard-normal numbers in the shape of `x`, others every time."""
     return torch.randn_like(x, memory_format=torch.contiguous_format)
 ''',
+    "narrow": '''\
+def narrow(x: Tensor, n: int) -> Tensor:
+    """The first `n` channels of `x`, and zeros for the others."""
+    if x.dim() == 4:
+        return F.pad(x[:, :n], (0, 0, 0, 0, 0, x.shape[1] - n))
+    return F.pad(x[..., :n], (0, x.shape[-1] - n))
+''',
+    "CentredConv2d": '''\
+class CentredConv2d(nn.Conv2d):
+    """A convolution that can take the weights around the centre of its window for zeros."""
+
+    def forward(self, x: Tensor, centre: int | None = None) -> Tensor:
+        if centre is None:
+            return super().forward(x)
+        margin = (self.kernel_size[0] - centre) // 2
+        inner = self.weight[:, :, margin : margin + centre, margin : margin + centre]
+        weight = F.pad(inner, [margin] * 4)
+        return F.conv2d(
+            x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+''',
     "conv_transpose": '''\
 def conv_transpose(
     in_channels: int,

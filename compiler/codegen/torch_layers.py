@@ -33,8 +33,8 @@ ACTIVATIONS = {
 """The module and the function of each; torch has no module for some."""
 
 FUNCTIONS = frozenset({
-    *ACTIVATIONS, "pool", "global_pool", "zero", "crop", "pad", "upsample", "shuffle", "flatten",
-    "gaussian", "dropout",
+    *ACTIVATIONS, "narrow", "pool", "global_pool", "zero", "crop", "pad", "upsample", "shuffle",
+    "flatten", "gaussian", "dropout",
 })  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
             width = channels if out == Const(SAME) else show(out)
             pad = _padding(arguments, show)
             return Call(
-                "nn.Conv2d",
+                _conv2d(arguments, used),
                 channels, width, _window(arguments, show), *optional(stride=1), *pad,
                 *optional(dilation=1, groups=1), *_bias(arguments, show),
             )  # fmt: skip
@@ -101,6 +101,9 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
         case "gaussian":
             used.add("gaussian")
             return _as_module("gaussian", used)
+        case "narrow":
+            used.add("narrow")
+            return _as_module("narrow", used, show(arguments["n"]))
         case "flatten":
             return Call("nn.Flatten")
         case "dropout":
@@ -149,6 +152,9 @@ def function(node: Layer, rank: int, operand: Doc, show: Show, used: set[str]) -
         case "gaussian":
             used.add("gaussian")
             return Call("gaussian", operand)
+        case "narrow":
+            used.add("narrow")
+            return Call("narrow", operand, show(arguments["n"]))
         case "flatten":
             return operand.then(".flatten(1)")
         case "dropout":
@@ -195,6 +201,14 @@ def _pool(arguments: dict[str, Expr], show: Show) -> list[str]:
     return [*parts, *pad, *(["count_include_pad=False"] if mean else [])]
 
 
+def _conv2d(arguments: dict[str, Expr], used: set[str]) -> str:
+    """The class of a convolution: one whose window can be narrowed says how, when it is called."""
+    if "centre" not in arguments:
+        return "nn.Conv2d"
+    used.add("CentredConv2d")
+    return "CentredConv2d"
+
+
 def _transposed(
     arguments: dict[str, Expr],
     channels: str,
@@ -224,11 +238,12 @@ def _depthwise(
     even = isinstance(k, Const) and isinstance(k.value, int) and k.value % 2 == 0
     square = len(set(window(arguments))) == 1
     plain = arguments["padding"] == Const(AUTO) and arguments["bias"] == Const(False)
-    if plain and square and not even:
+    kind = _conv2d(arguments, used)
+    if plain and square and not even and kind == "nn.Conv2d":
         used.add("depthwise")
         return Call("depthwise", channels, show(k), *optional(stride=1, dilation=1))
     return Call(
-        "nn.Conv2d",
+        kind,
         channels, channels, _window(arguments, show), *optional(stride=1),
         *_padding(arguments, show),
         *optional(dilation=1), f"groups={channels}", *_bias(arguments, show),

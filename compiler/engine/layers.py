@@ -35,6 +35,29 @@ class Weighted(LayerOperation):
     def reads(self, wanted: Wanted) -> Reads:
         return Reads(frozenset([0]) if wanted.weights else frozenset())
 
+    def factor(self, run: Run) -> Tensor:
+        """What it multiplies by: its weight, or the centre of that with zeros around it."""
+        weight = run.factor(self.weight)
+        return self.around(self.centre(weight)) if self.margin else weight
+
+    @property
+    def margin(self) -> int:
+        """How many rows and columns of the window, on every side, count as zeros."""
+        centre = self.given.get("centre")
+        return 0 if centre is None else (self.given["k"] - centre) // 2
+
+    def centre(self, weight: Tensor) -> Tensor:
+        rows = slice(self.margin, self.given["k"] - self.margin)
+        return weight[:, :, rows, rows]
+
+    def around(self, centre: Tensor) -> Tensor:
+        return F.pad(centre, [self.margin] * 4)
+
+    def add_gradient(self, run: Run, gradient: Tensor) -> None:
+        """Adds to the gradient by the weight what is found for the factor."""
+        counts = self.around(self.centre(gradient)) if self.margin else gradient
+        run.add_weight_gradient(self.weight, counts)
+
     def biased(self, run: Run) -> Tensor | None:
         return run.factor(self.bias) if self.bias else None
 
@@ -56,7 +79,7 @@ class Convolution(Weighted):
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
         run.notes[self.number] = x.shape
-        weight = run.factor(self.weight)
+        weight = self.factor(run)
         return F.conv2d(run.multiplied(x), weight, self.biased(run), *self.window, self.groups)
 
     def gradient(
@@ -68,7 +91,7 @@ class Convolution(Weighted):
         output: Any,
         into: Tensor | None,
     ) -> Any:
-        g, weight = run.multiplied(g), run.factor(self.weight)
+        g, weight = run.multiplied(g), self.factor(run)
         x = torch.empty(
             run.notes[self.number], dtype=g.dtype, device=g.device,
             memory_format=torch.channels_last,
@@ -80,8 +103,8 @@ class Convolution(Weighted):
     ) -> None:
         wants = [False, True, bool(self.bias)]
         g, x = run.multiplied(g), run.multiplied(operands[0])
-        _, weight, bias = self.backward(g, x, run.factor(self.weight), wants)
-        run.add_weight_gradient(self.weight, weight)
+        _, weight, bias = self.backward(g, x, self.factor(run), wants)
+        self.add_gradient(run, weight)
         if self.bias:
             run.add_weight_gradient(self.bias, bias)
 
@@ -129,7 +152,7 @@ class Depthwise(Weighted):
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
         run.notes[self.number] = x.shape
-        out = depthwise(run.multiplied(x), run.factor(self.weight), *self.window)
+        out = depthwise(run.multiplied(x), self.factor(run), *self.window)
         return out + run.factor(self.bias)[:, None, None] if self.bias else out
 
     def gradient(
@@ -142,7 +165,7 @@ class Depthwise(Weighted):
         into: Tensor | None,
     ) -> Any:
         shape = run.notes[self.number]
-        return input_gradient(run.multiplied(g), run.factor(self.weight), shape, *self.window)
+        return input_gradient(run.multiplied(g), self.factor(run), shape, *self.window)
 
     def workspace(self, size: int) -> int:
         """Copies of the input and of the output's gradient, rearranged for the library."""
@@ -153,7 +176,7 @@ class Depthwise(Weighted):
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
     ) -> None:
         g, x = run.multiplied(g), run.multiplied(operands[0])
-        run.add_weight_gradient(self.weight, weight_gradient(g, x, self.given["k"], *self.window))
+        self.add_gradient(run, weight_gradient(g, x, self.given["k"], *self.window))
         if self.bias:
             run.add_weight_gradient(self.bias, g.sum((0, 2, 3)))
 

@@ -41,6 +41,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "upsample": images.Upsample,
     "shuffle": images.Shuffle,
     "gaussian": elementwise.Gaussian,
+    "narrow": elementwise.Narrow,
     "flatten": elementwise.Flatten,
     "conv": layers.Convolution,
     "conv_transpose": layers.TransposedConvolution,

@@ -12,7 +12,7 @@ from typing import Any
 from compiler.expr import Const
 from compiler.flat.nodes import Mixture, mixture, numbers, sizes
 from compiler.flat.rewriting import readers, rebuilt, without_dead
-from compiler.ir import Elementwise, Join, Layer, Region
+from compiler.ir import Elementwise, Join, Layer, Region, channel_axis
 from compiler.layers import ZERO_KEEPING
 from compiler.program import Program
 
@@ -71,6 +71,8 @@ def _does_nothing(node: Layer) -> bool:
             return bool(given["n"] == 0)
         case "upsample":
             return bool(given["n"] == 1)
+        case "narrow":
+            return bool(given["n"] == sizes(node)[channel_axis(len(node.shape))])
         case "shuffle":  # one group, or groups of one channel each
             return given["groups"] in (1, sizes(node)[0])
     return False
