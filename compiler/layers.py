@@ -187,7 +187,8 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
         out = shape[0] if arguments.get("out", SAME) == SAME else arguments["out"]
         groups = arguments["groups"]
         if shape[0] % groups or out % groups:  # type: ignore[operator]
-            return f"{groups} groups do not divide {shape[0]} channels into {out}"
+            into = f" into {out}" if "out" in arguments else ""
+            return f"{groups} groups do not divide {shape[0]} channels{into}"
     if layer == "conv_transpose":
         return _transposed_complaint(shape, arguments)
     if layer == "narrow" and arguments["n"] > shape[channel_axis(len(shape))]:

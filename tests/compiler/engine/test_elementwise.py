@@ -73,6 +73,18 @@ def test_noise(on_images: Any, on_vectors: Any) -> None:
     on_vectors("gaussian", Gaussian)
 
 
+def test_noise_is_not_drawn_again_for_the_backward_pass(pair: Any, check: Any) -> None:
+    """Where nearly nothing may be kept, it is kept all the same."""
+    text = space("""network from image[2, 6, 6] to class[3] {
+        y = image -> conv(3, out: 4) -> gelu
+        z = (y * (y -> gaussian)) -> tanh
+        return (z * (z -> gaussian)) -> conv(3) -> flatten -> linear(3)
+    }""")
+    two = pair(text, 3)
+    two.fast = compiler.build(text, passes="fast", memory=1000)
+    check(two)
+
+
 @pytest.mark.parametrize(
     ("how", "operation"), [("sum", Sum), ("mean", Sum), ("max", Maximum), ("product", Product)]
 )
