@@ -81,13 +81,14 @@ def pools(batch: int) -> Iterator[Comparison]:
     """Mean pools of three by three pixels; maxima are the library's."""
     for (channels, size), stride in itertools.product(SHAPES, (1, 2)):
         x = tensor(batch, channels, size, size)
-        sizes = (3, stride, 1)
+        sizes = ((3, 3), stride, (1, 1))
 
         def library(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:
             return F.avg_pool2d(x, *sizes, count_include_pad=False)
 
         def library_gradient(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:
-            pairs = [[size] * 2 for size in sizes]
+            k, stride, padding = sizes
+            pairs = list(k), [stride, stride], list(padding)
             return aten.avg_pool2d_backward(g, x, *pairs, False, False, None)
 
         def ours(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:

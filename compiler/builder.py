@@ -34,7 +34,7 @@ from compiler.ir import (
     channel_axis,
     substituted,
 )
-from compiler.layers import STATEFUL, out_shape, settled
+from compiler.layers import STATEFUL, channels, out_shape, settled
 from dsl.source import Span
 
 
@@ -71,6 +71,9 @@ class Builder:
     ) -> int:
         if layer == "apply" and isinstance(arguments[0][1], Const):
             layer, arguments = str(arguments[0][1].value), ()
+        given = dict(arguments)
+        if layer == "narrow" and given["n"] == channels(self.shape(operand)):
+            return operand
         if layer == "identity":
             return operand
         arguments = tuple(settled(layer, self.shape(operand), dict(arguments)).items())
@@ -268,7 +271,7 @@ class Builder:
         span: Span | None = None,
         loose: tuple[int, ...] = (),
     ) -> int:
-        """`sum`, `mean` or `concat`; of a single value, that value."""
+        """A join of values (see `JOINS`); of a single value, that value."""
         if len(operands) == 1 and not loose:
             return operands[0]
         shape = joined_shape(how, [self.shape(o) for o in operands])

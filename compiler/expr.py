@@ -371,7 +371,7 @@ def evaluate(expr: Expr, env: Mapping[str, Plain], inexact: set[Expr] | None = N
         case Symbol(name):
             return env[name]
         case Open(values=values):
-            return max(values)  # type: ignore[type-var]
+            return max(values)
         case Unary(_, operand):
             return not truth(evaluate(operand, env, inexact))
         case IfElse(condition, then, otherwise):
@@ -475,7 +475,7 @@ def show(
         case Symbol(name):
             return rename(name)
         case Open(values=values):
-            return repr(max(values))  # type: ignore[type-var]
+            return repr(max(values))
         case Unary(_, operand):
             text, own = f"not {part(operand, 4)}", 4
         case IfElse(condition, then, otherwise):

@@ -345,10 +345,11 @@ class _Walker(Whereabouts):
             known = self.known_as((s for value in blamed for s in symbols(value)), env)
             message = f"`{node.layer}` on {dimensions(shape)}: {complaint}{known}"
             raise self.fault("E0503", message, node.span)
-        if layers.is_padded_unlike(dict(node.arguments), arguments):
+        even = layers.padded_unlike(dict(node.arguments), arguments)
+        if even is not None:
             raise self.fault(
                 "E0405",
-                f"this window of {arguments['k']} is even, and that hangs on the size of a value",
+                f"this window of {even} is even, and that hangs on the size of a value",
                 node.span,
                 "say how much is padded, with `padding:`",
             )

@@ -36,15 +36,24 @@ from compiler.ir import (
     is_in_place,
     is_mask,
 )
-from compiler.layers import padding
+from compiler.layers import padding, window
 from compiler.program import Program
 
 OPERATORS = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""For which unit mean and variance are a fixed point (Klambauer et al., 2017)."""
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu, "relu6": F.relu6, "gelu": F.gelu, "silu": F.silu,
     "tanh": torch.tanh, "sigmoid": torch.sigmoid,
+    "leaky_relu": lambda x: torch.where(x > 0, x, x / 100),
+    "elu": lambda x: torch.where(x > 0, x, x.expm1()),
+    "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.expm1()),
+    "softplus": F.softplus, "mish": lambda x: x * F.softplus(x).tanh(),
+    # torch takes a sixth in single precision, so these have to be its own
+    "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish,
+    "square": lambda x: x * x, "sin": torch.sin,
 }  # fmt: skip
 
 
@@ -203,6 +212,10 @@ class Run:
             case Part():
                 axis = 1 if len(node.shape) == 3 else -1
                 return operands[0].chunk(node.count, axis)[node.index]
+            case Join(how="max"):
+                return torch.stack(operands).amax(0)
+            case Join(how="product"):
+                return torch.stack(operands).prod(0)
             case Join():
                 total = reduce(torch.add, operands)
                 return total / len(operands) if node.how == "mean" else total
@@ -232,9 +245,7 @@ class Run:
             values.insert(0 if node.swapped else 1, evaluate(node.number, env))
         return OPERATORS[node.operator](*values)
 
-    def choice(
-        self, node: Choice, env: dict[str, Any], operands: list[Tensor], at: str
-    ) -> Tensor:
+    def choice(self, node: Choice, env: dict[str, Any], operands: list[Tensor], at: str) -> Tensor:
         assert self.kind is not None
         paths = [d.path for d in self.kind.decisions]
         weights = self.weights[self.kind.name][paths.index(node.decision)]
@@ -287,9 +298,14 @@ class Run:
                 assert weight is not None
                 groups = arguments.get("groups", x.shape[1])
                 stride, dilation = arguments["stride"], arguments["dilation"]
+                if "centre" in arguments:
+                    weight = weight * centred(arguments["k"], arguments["centre"]).to(weight)
                 return F.conv2d(x, weight, bias, stride, padding(arguments), dilation, groups)
+            case "conv_transpose":
+                assert weight is not None
+                return transposed(x, weight, bias, arguments)
             case "pool":
-                k, stride, pad = arguments["k"], arguments["stride"], padding(arguments)
+                k, stride, pad = window(arguments), arguments["stride"], padding(arguments)
                 if arguments["of"] == "max":
                     return F.max_pool2d(x, k, stride, pad)
                 return F.avg_pool2d(x, k, stride, pad, count_include_pad=False)
@@ -334,6 +350,24 @@ class Run:
                 return torch.zeros_like(x[:, :, ::stride, ::stride] if x.dim() == 4 else x)
             case "crop":
                 return x[:, :, arguments["n"] :, arguments["n"] :]
+            case "pad":
+                rows, columns = (x.shape[axis] + 2 * arguments["n"] for axis in (2, 3))
+                larger = x.new_zeros(*x.shape[:2], rows, columns)
+                n = arguments["n"]
+                larger[:, :, n : rows - n, n : columns - n] = x
+                return larger
+            case "upsample":
+                n = arguments["n"]
+                return x.repeat_interleave(n, 2).repeat_interleave(n, 3)
+            case "shuffle":
+                each = x.shape[1] // arguments["groups"]
+                return torch.cat([x[:, first::each] for first in range(each)], 1)
+            case "narrow":
+                axis = 1 if x.dim() == 4 else x.dim() - 1
+                counts = torch.arange(x.shape[axis], device=x.device) < arguments["n"]
+                return x * (counts[:, None, None] if x.dim() == 4 else counts)
+            case "gaussian":
+                return torch.randn(x.shape, dtype=x.dtype, device=x.device)
             case "flatten":
                 return x.flatten(1)
             case "dropout":
@@ -341,3 +375,26 @@ class Run:
             case "identity" | "drop_path":
                 return x
         return ACTIVATIONS[layer](x)
+
+
+def transposed(
+    x: Tensor, weight: Tensor, bias: Tensor | None, arguments: Mapping[str, Any]
+) -> Tensor:
+    """A transposed convolution, all of which is computed and then cut to its size."""
+    k, stride = arguments["k"], arguments["stride"]
+    full = F.conv_transpose2d(x, weight, None, stride, groups=arguments["groups"])
+    sizes = [stride * n for n in x.shape[2:]]
+    start = max(0, -((stride - k) // 2))
+    if arguments["padding"] != "auto":
+        start = arguments["padding"]
+        sizes = [n - 2 * start for n in full.shape[2:]]
+    rows, columns = sizes
+    cut = full[:, :, start : start + rows, start : start + columns]
+    out = F.pad(cut, (0, columns - cut.shape[3], 0, rows - cut.shape[2]))
+    return out if bias is None else out + bias[:, None, None]
+
+
+def centred(k: int, size: int) -> Tensor:
+    """Ones in a square of `size` in the middle of k x k zeros."""
+    near = torch.tensor([abs(2 * i - k + 1) < size for i in range(k)])
+    return near[:, None] & near

@@ -18,7 +18,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from compiler.expr import Const, Expr, Symbol, substitute
-from compiler.layers import RANDOM, STATEFUL
+from compiler.layers import PARTIAL, RANDOM, STATEFUL
+from compiler.layers import channel_axis as channel_axis
 from dsl.source import Span
 
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ DIMENSIONS = {1: ("d",), 2: ("t", "d"), 3: ("c", "h", "w")}
 
 The batch is left out. In a tensor it comes first, in a sequence after the time.
 """
-
-
-def channel_axis(rank: int) -> int:
-    """Which of a value's sizes its channels are."""
-    return 1 if rank == 2 else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +133,8 @@ class Select(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Join(Node):
-    """`sum`, `mean` or `concat` of values; those at `loose` places only if nothing else reads them
-    once everything is decided."""
+    """A join of values: `how` is one of `JOINS`. Those at `loose` places are joined only if nothing
+    else reads them once everything is decided."""
 
     how: str
     loose: tuple[int, ...] = ()
@@ -541,8 +537,9 @@ def is_mask(node: Node) -> bool:
 
 
 def is_partial(node: Node) -> bool:
-    """Whether only the first channels or heads of a layer take part, as its call says."""
-    return isinstance(node, Layer) and "active" in dict(node.arguments)
+    """Whether only the first channels or heads of a layer, or the centre of its window, take part,
+    as its call says."""
+    return isinstance(node, Layer) and not dict(node.arguments).keys().isdisjoint(PARTIAL)
 
 
 def is_module(branch: Region) -> bool:

@@ -19,7 +19,7 @@ class Misfit(Exception):
 
 
 def joined(how: str, shapes: list[Sizes], names: list[str | None]) -> Sizes:
-    """The shape of a `sum`, `mean` or `concat`; `names` say what the values come from.
+    """The shape of a join, `how` values meet; `names` say what the values come from.
 
     Raises:
         Misfit: when the shapes differ in more than what is joined.

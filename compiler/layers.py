@@ -18,18 +18,43 @@ from dsl.vocabulary import AUTO, NOTHING, SAME
 Shape = tuple[Any, ...]
 """Dimensions, all plain numbers or all expressions."""
 
-ACTIVATIONS = frozenset(["identity", "relu", "relu6", "gelu", "silu", "tanh", "sigmoid"])
+SHIFTING = frozenset({"sigmoid", "softplus", "hardsigmoid"})
+"""Activations that are not 0 at 0."""
+ZERO_KEEPING = frozenset({
+    "identity", "relu", "relu6", "gelu", "silu", "tanh", "leaky_relu", "elu", "selu", "hardswish",
+    "mish", "square", "sin",
+})  # fmt: skip
+"""Activations that are 0 at 0."""
+ACTIVATIONS = ZERO_KEEPING | SHIFTING
 """What an op can be given to apply (as `apply(f)`, a layer of the IR alone)."""
 NORMS = frozenset({"bn", "layer_norm", "group_norm"})
 SHAPE_KEEPING = (
-    ACTIVATIONS | NORMS | {"dropout", "drop_path", "apply", "softmax", "attention", "position"}
+    ACTIVATIONS
+    | NORMS
+    | {"dropout", "drop_path", "apply", "softmax", "attention", "position"}
+    | {"shuffle", "gaussian", "narrow"}
 )
-STATEFUL = NORMS | {"conv", "depthwise", "linear", "embedding", "attention", "position"}
-RANDOM = frozenset({"dropout", "drop_path"})
-SQUARE_WINDOW = frozenset({"conv", "depthwise", "pool"})
-_COUNTS = ("k", "stride", "dilation", "out", "groups", "heads", "width", "rows", "active")
+"""What gives back the shape it reads. `narrow(n)`, which zeroes all but the first n channels, is a
+layer of the IR alone."""
+PARTIAL = frozenset({"active", "centre"})
+"""Arguments of the IR alone. `active` says how many channels of a `layer_norm`, or heads of an
+`attention`, take part, the first ones. `centre` of `conv` and `depthwise` is the size of the square
+in the middle of the window that counts, where the weights around it are taken for zeros."""
+STATEFUL = NORMS | {
+    "conv", "depthwise", "conv_transpose", "linear", "embedding", "attention", "position",
+}  # fmt: skip
+RANDOM = frozenset({"dropout", "drop_path", "gaussian"})
+WINDOWED = frozenset({"conv", "depthwise", "pool"})
+_COUNTS = (
+    "k", "across", "stride", "dilation", "out", "groups", "heads", "width", "rows", "active",
+)  # fmt: skip
 _OF_SEQUENCES = frozenset({"attention", "position", "pixels"})
 """Layers that are made for a sequence of a known length."""
+
+
+def channel_axis(rank: int) -> int:
+    """Which of a value's sizes its channels are."""
+    return 1 if rank == 2 else 0
 
 
 def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
@@ -39,15 +64,22 @@ def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
     match layer:
         case "conv":
             width = shape[0] if _is(arguments["out"], SAME) else arguments["out"]
-            return (width, *(_window(n, arguments) for n in shape[1:]))
+            return (width, *_slid(shape[1:], arguments))
         case "depthwise" | "pool":
-            return (shape[0], *(_window(n, arguments) for n in shape[1:]))
+            return (shape[0], *_slid(shape[1:], arguments))
+        case "conv_transpose":
+            width = shape[0] if _is(arguments["out"], SAME) else arguments["out"]
+            return (width, *(_spread(n, arguments) for n in shape[1:]))
         case "zero":
             if len(shape) < 3:
                 return shape
             return (shape[0], *(ceil_div(n, arguments["stride"]) for n in shape[1:]))
         case "crop":
             return (shape[0], *(n - arguments["n"] for n in shape[1:]))
+        case "pad":
+            return (shape[0], *(n + 2 * arguments["n"] for n in shape[1:]))
+        case "upsample":
+            return (shape[0], *(n * arguments["n"] for n in shape[1:]))
         case "global_pool":
             return shape[:1] if len(shape) == 3 else shape[-1:]
         case "tokens":
@@ -68,10 +100,14 @@ def weights(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> int:
     match layer:
         case "conv":
             out = shape[0] if arguments["out"] == SAME else arguments["out"]
-            kernel = shape[0] // arguments["groups"] * arguments["k"] ** 2
+            kernel = shape[0] // arguments["groups"] * prod(window(arguments))
             return out * (kernel + bool(arguments["bias"]))
         case "depthwise":
-            return shape[0] * (arguments["k"] ** 2 + bool(arguments["bias"]))
+            return shape[0] * (prod(window(arguments)) + bool(arguments["bias"]))
+        case "conv_transpose":
+            out = shape[0] if arguments["out"] == SAME else arguments["out"]
+            kernel = shape[0] // arguments["groups"] * arguments["k"] ** 2
+            return out * (kernel + bool(arguments["bias"]))
         case "linear":
             own = shape[-1] if arguments["tied"] == NOTHING else 0
             return arguments["out"] * (own + bool(arguments["bias"]))
@@ -96,14 +132,16 @@ def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> 
 
     Convolutions and matrices count, without their biases; of a sequence whose length is open, one
     step counts. A step of an attention is compared with every step, and takes something of each.
+    What a transposed convolution multiplies are the pixels it reads.
     """
     steps = shape[0] if len(shape) == 2 and not isinstance(shape[0], OpenSize) else 1
     match layer:
         case "conv":
-            window = shape[0] // arguments["groups"] * arguments["k"] ** 2
-            return prod(out) * int(window)
+            return prod(out) * int(shape[0] // arguments["groups"] * _counting(arguments))
         case "depthwise":
-            return prod(out) * int(arguments["k"] ** 2)
+            return prod(out) * int(_counting(arguments))
+        case "conv_transpose":
+            return prod(shape) * int(out[0] // arguments["groups"] * arguments["k"] ** 2)
         case "linear":
             return int(steps * shape[-1] * out[-1])
         case "attention":
@@ -114,7 +152,7 @@ def macs(layer: str, shape: Shape, out: Shape, arguments: Mapping[str, Any]) -> 
 
 def channels(shape: Shape) -> Any:
     """How many channels a value has."""
-    return shape[1] if len(shape) == 2 else shape[0]
+    return shape[channel_axis(len(shape))]
 
 
 def head_width(shape: Shape, arguments: Mapping[str, Any]) -> Any:
@@ -125,21 +163,39 @@ def head_width(shape: Shape, arguments: Mapping[str, Any]) -> Any:
 
 
 def settled(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without an `active` that is everything there is.
+    """The arguments without an `active` or a `centre` that is everything there is."""
+    whole = {
+        "active": arguments.get("heads", channels(shape)),
+        "centre": arguments.get("k"),
+    }
+    return {n: v for n, v in arguments.items() if n not in PARTIAL or v != whole[n]}
 
-    It says how many channels of a `layer_norm`, or heads of an `attention`, take part, the first
-    ones; the layer keeps all its weights. No file can give it.
+
+def window(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The height and the width of a window."""
+    k, across = arguments["k"], arguments["across"]
+    return (k, k) if _is(across, SAME) else (k, across)
+
+
+def _counting(arguments: Mapping[str, Any]) -> Any:
+    """How many pixels of a window count."""
+    if "centre" in arguments:
+        return arguments["centre"] ** 2
+    return prod(window(arguments))
+
+
+def padding(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What a window is padded by above and below, and to either side.
+
+    Where a size is odd, that keeps the size of its axis; an even one is not padded at all. A size
+    that is an expression is taken to be odd; lowering sees to it that it is.
     """
-    whole = arguments.get("heads", channels(shape))
-    return {n: v for n, v in arguments.items() if n != "active" or v != whole}
+    along, across = (_padding(size, arguments) for size in window(arguments))
+    return along, across
 
 
-def padding(arguments: Mapping[str, Any]) -> Any:
-    """The padding of a window: an odd kernel keeps the size, an even one is not padded at all.
-
-    A kernel that is an expression is taken to be odd; lowering sees to it that it is.
-    """
-    k, given = arguments["k"], arguments["padding"]
+def _padding(k: Any, arguments: Mapping[str, Any]) -> Any:
+    given = arguments["padding"]
     if not _is(given, AUTO):
         return given
     plain = k.value if isinstance(k, Const) else k
@@ -149,12 +205,20 @@ def padding(arguments: Mapping[str, Any]) -> Any:
     return half * arguments.get("dilation", 1)
 
 
-def is_padded_unlike(written: Mapping[str, Expr], arguments: Mapping[str, Plain]) -> bool:
-    """Whether a window that was taken to be odd, before its size was known, is even."""
-    k = written.get("k")
-    if k is None or isinstance(k, Const) or arguments.get("padding") != AUTO:
-        return False
-    return isinstance(arguments["k"], int) and arguments["k"] % 2 == 0
+def cropping(k: int, stride: int) -> tuple[int, int]:
+    """How much a transposed convolution leaves out at both ends of an axis, and then adds at the
+    far end, for `stride` times the size that it reads: torch's padding and output padding.
+    """
+    padding = max(0, (k - stride + 1) // 2)
+    return padding, 2 * padding + stride - k
+
+
+def padded_unlike(written: Mapping[str, Expr], arguments: Mapping[str, Plain]) -> int | None:
+    """The size of a window that was taken to be odd, before it was known, and is even."""
+    if arguments.get("padding") != AUTO or "across" not in arguments:
+        return None
+    pairs = zip(window(written), window(arguments), strict=True)
+    return next((n for size, n in pairs if not isinstance(size, Const) and n % 2 == 0), None)
 
 
 def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str | None:
@@ -162,34 +226,65 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
     sizes = dict.fromkeys(_COUNTS, 1) | {"n": 0}
     if layer == "embedding":
         sizes = {"n": 1, "d": 1}
+    if layer == "upsample":
+        sizes = {"n": 1}
     for name, least in sizes.items():
         value = arguments.get(name)
-        if isinstance(value, str) and name in ("out", "width"):
+        if isinstance(value, str) and name in ("out", "across", "width"):
             continue
         if value is not None and (not isinstance(value, int) or value < least):
             return f"`{name}` is {_worded(value)}, but must be a whole number of at least {least}"
     for name in (n for n in ("p", "drop") if n in arguments):
         if not _between_0_and_1(arguments[name]):
             return f"`{name}` is {_worded(arguments[name])}, but must be a number from 0 to 1"
-    if layer == "conv":
-        out = shape[0] if arguments["out"] == SAME else arguments["out"]
+    if "groups" in arguments:
+        out = shape[0] if arguments.get("out", SAME) == SAME else arguments["out"]
         groups = arguments["groups"]
         if shape[0] % groups or out % groups:  # type: ignore[operator]
-            return f"{groups} groups do not divide {shape[0]} channels into {out}"
+            into = f" into {out}" if "out" in arguments else ""
+            return f"{groups} groups do not divide {shape[0]} channels{into}"
     if layer in _OF_SEQUENCES or layer == "group_norm":
         return _unlike(layer, shape, arguments)
-    if layer in SQUARE_WINDOW:
-        pad = padding(arguments)
-        if not isinstance(pad, int) or pad < 0:
-            return f"`padding` is {_worded(pad)}, but must be a whole number of at least 0"
-        if layer == "pool" and pad > arguments["k"] // 2:  # type: ignore[operator]
-            return f"a pool of {arguments['k']} takes at most {arguments['k'] // 2} of padding"  # type: ignore[operator]
+    if layer == "conv_transpose":
+        return _transposed_complaint(shape, arguments)
+    if layer == "narrow" and arguments["n"] > channels(shape):
+        return f"`n` is {arguments['n']}, but there are fewer channels"
+    if "centre" in arguments and not _is_centred(arguments):
+        return f"`centre` is {_worded(arguments['centre'])}, which has no place in the window"
+    if layer in WINDOWED:
+        for size, pad in zip(window(arguments), padding(arguments), strict=True):
+            if not isinstance(pad, int) or pad < 0:
+                return f"`padding` is {_worded(pad)}, but must be a whole number of at least 0"
+            if layer == "pool" and pad > size // 2:
+                return f"a pool of {size} takes at most {size // 2} of padding"
     if any(n < 1 for n in out_shape(layer, shape, arguments)):
-        window = arguments.get("k")
-        if window is None or layer not in SQUARE_WINDOW:
+        if layer not in WINDOWED:
             return f"nothing is left of {dimensions(shape)}"
-        reach = (window - 1) * arguments.get("dilation", 1) + 1  # type: ignore[operator]
-        return f"a window of {reach} does not fit into {dimensions(shape[1:])} and its padding"
+        dilation = arguments.get("dilation", 1)
+        reach = dict.fromkeys((size - 1) * dilation + 1 for size in window(arguments))
+        return (
+            f"a window of {dimensions(tuple(reach))} does not fit into {dimensions(shape[1:])} and "
+            "its padding"
+        )
+    return None
+
+
+def _is_centred(arguments: Mapping[str, Any]) -> bool:
+    k, centre = arguments["k"], arguments["centre"]
+    fits = isinstance(centre, int) and 1 <= centre <= k and (k - centre) % 2 == 0
+    return fits and window(arguments) == (k, k)
+
+
+def _transposed_complaint(shape: Shape, arguments: Mapping[str, Any]) -> str | None:
+    k, stride, pad = arguments["k"], arguments["stride"], arguments["padding"]
+    if pad == AUTO:
+        if stride == 1 and k % 2 == 0:
+            return f"`k` is {k}, but without a stride only an odd window keeps the size"
+        return None
+    if not isinstance(pad, int) or pad < 0:
+        return f"`padding` is {_worded(pad)}, but must be a whole number of at least 0"
+    if any(_spread(n, arguments) < 1 for n in shape[1:]):
+        return f"nothing is left of {dimensions(shape)}"
     return None
 
 
@@ -212,15 +307,29 @@ def dimensions(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-def _window(n: Any, arguments: Mapping[str, Any]) -> Any:
-    """The length that a window of odd kernel and automatic padding, or any other, makes of `n`."""
-    k, stride = arguments["k"], arguments["stride"]
+def _slid(sizes: Shape, arguments: Mapping[str, Any]) -> Shape:
+    """The lengths that a window makes of those of an image."""
+    pairs = zip(sizes, window(arguments), strict=True)
+    return tuple(_windows(n, k, arguments) for n, k in pairs)
+
+
+def _windows(n: Any, k: Any, arguments: Mapping[str, Any]) -> Any:
+    """How many windows of size k, odd with automatic padding or any other, have room in `n`."""
+    stride = arguments["stride"]
     plain = k.value if isinstance(k, Const) else k
     odd = isinstance(plain, Expr) or plain % 2 == 1
     if odd and _is(arguments["padding"], AUTO):
         return ceil_div(n, stride)
     reach = arguments.get("dilation", 1) * (k - 1)
-    return (n + 2 * padding(arguments) - reach - 1) // stride + 1
+    return (n + 2 * _padding(k, arguments) - reach - 1) // stride + 1
+
+
+def _spread(n: Any, arguments: Mapping[str, Any]) -> Any:
+    """The length that a transposed convolution makes of `n`."""
+    stride = arguments["stride"]
+    if _is(arguments["padding"], AUTO):
+        return n * stride
+    return (n - 1) * stride + arguments["k"] - 2 * arguments["padding"]
 
 
 def _is(value: Any, word: str) -> bool:

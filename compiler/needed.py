@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from compiler import layers
 from compiler.expr import Const
 from compiler.ir import (
     Call,
@@ -30,11 +31,11 @@ from compiler.ir import (
     Tap,
 )
 
-ZERO_KEEPING = frozenset({
-    "pool", "global_pool", "crop", "flatten", "tokens", "pixels", "identity", "relu", "relu6",
-    "gelu", "silu", "tanh", "dropout", "drop_path",
-})  # fmt: skip
-LINEAR = frozenset({"conv", "depthwise", "linear"})
+ZERO_KEEPING = layers.ZERO_KEEPING | {
+    "pool", "global_pool", "crop", "pad", "upsample", "shuffle", "narrow", "flatten", "tokens",
+    "pixels", "dropout", "drop_path",
+}  # fmt: skip
+LINEAR = frozenset({"conv", "depthwise", "conv_transpose", "linear"})
 
 
 class Zeros(IntEnum):

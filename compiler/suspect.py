@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from compiler.ir import Node, Region, expressions, regions_of
-from compiler.program import Program
+from compiler.program import Program, is_fixed
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Label
 from dsl.source import Span
@@ -33,12 +33,13 @@ def _suspects(space: Space, program: Program) -> Iterator[Diagnostic]:
     for region in program.regions():
         yield from _equal_options(region)
         if region.keep is not None:
-            edges = Counter(d.node for d in region.decisions if d.node is not None)
+            own = (d.node for d in region.decisions if d.node is not None and not d.within)
+            edges = Counter(own)
             most = max(edges.values(), default=0)
             if not most:
                 message = "there are no edges with a choice here, so this keeps nothing"
                 yield Diagnostic("W0605", message, region.keep.span, "remove this line")
-            elif most <= region.keep.count:
+            elif is_fixed(region) and region.keep.count is not None and most <= region.keep.count:
                 message = f"no node has more than {most} of these edges, so this keeps all"
                 yield Diagnostic("W0605", message, region.keep.span, "a smaller number")
     for cell in _undecided(space, program):

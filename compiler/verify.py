@@ -122,9 +122,11 @@ def _shared(region: Region) -> None:
 
 
 def _made_of(node: Node) -> tuple[object, ...]:
+    """What a node is made with; how much of a window counts is said when it is called."""
     what = node.layer if isinstance(node, Layer) else id(getattr(node, "region", None))
     arguments = dict(getattr(node, "arguments", ()))
-    arguments.pop("active", None)  # uses of one layer differ in how much of it takes part
+    for how_much in ("active", "centre"):  # in which the uses of one layer may differ
+        arguments.pop(how_much, None)
     return what, arguments
 
 

@@ -273,7 +273,7 @@ class _Reader:
 
 
 def built_in_kind(name: str) -> str | None:
-    """What the language begins with under that name; `mean` is a join only where it is called."""
+    """What the language begins with under that name; `mean` and `max` are joins where called."""
     kinds = {
         "layer": LAYERS,
         "word": WORDS,

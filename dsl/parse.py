@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import lark
@@ -73,8 +74,8 @@ class _Builder(Transformer_NonRecursive):
 
     def cell(self, meta: Meta, children: list[Any]) -> ast.CellDecl:
         name, family, parameters, inputs, per_stage, body = children
-        parts = self.operation(meta, [name, parameters, inputs, body])
-        return ast.CellDecl(*parts, family, per_stage is not None)
+        made = ast.CellDecl(*self.operation(meta, [name, parameters, inputs, body]))
+        return replace(made, family=family, per_stage=per_stage is not None)
 
     def family(self, meta: Meta, children: list[Any]) -> ast.Expr:
         return children[0]
@@ -175,7 +176,7 @@ class _Builder(Transformer_NonRecursive):
 
     def keep(self, meta: Meta, children: list[Any]) -> ast.Keep:
         written, unit, scope, (strength, span), above = children
-        count = None if written is None else self.word(written)
+        count: ast.Number | ast.Name | None = None if written is None else self.word(written)
         if count is not None and written.type == "NUMBER":
             count = ast.Number(count.span, _number(written))
         unit = unit if unit.endswith("s") else f"{unit}s"

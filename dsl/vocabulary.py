@@ -66,6 +66,7 @@ DILATION = Argument("dilation", default=1)
 PADDING = Argument("padding", default=AUTO)
 BIAS = Argument("bias", "flag", default=False)
 SEQUENCE = (2,)
+ACROSS = Argument("across", default=SAME)
 IMAGE = (3,)
 WORDS_ALONE = (0,)
 """What an embedding reads: the numbers of a network's input that is `below` something."""
@@ -73,10 +74,11 @@ WORDS_ALONE = (0,)
 _ALL = (
     Layer(
         "conv",
-        "a convolution with a square kernel",
+        "a convolution",
         (Argument("k"),),
         (
             Argument("out", default=SAME),
+            ACROSS,
             STRIDE,
             DILATION,
             Argument("groups", default=1),
@@ -89,14 +91,27 @@ _ALL = (
         "depthwise",
         "a convolution of every channel by itself",
         (Argument("k"),),
-        (STRIDE, DILATION, PADDING, BIAS),
+        (ACROSS, STRIDE, DILATION, PADDING, BIAS),
+        IMAGE,
+    ),
+    Layer(
+        "conv_transpose",
+        "a transposed convolution, which makes an image larger",
+        (Argument("k"),),
+        (
+            Argument("out", default=SAME),
+            Argument("stride", default=2),
+            PADDING,
+            Argument("groups", default=1),
+            BIAS,
+        ),
         IMAGE,
     ),
     Layer(
         "pool",
-        "the maximum or the mean under a square window; the mean does not count padding",
+        "the maximum or the mean under a window; the mean does not count padding",
         (Argument("of", "word", words=("max", "mean")), Argument("k")),
-        (STRIDE, PADDING),
+        (ACROSS, STRIDE, PADDING),
         IMAGE,
     ),
     Layer(
@@ -142,6 +157,14 @@ _ALL = (
     ),
     Layer("zero", "zeros of the shape that a layer of this stride would give", (), (STRIDE,)),
     Layer("crop", "all but the first pixels of both axes", (Argument("n"),), ranks=IMAGE),
+    Layer("pad", "`n` pixels of zeros on all sides", (Argument("n"),), ranks=IMAGE),
+    Layer("upsample", "every pixel, n times along both axes", (Argument("n"),), ranks=IMAGE),
+    Layer(
+        "shuffle",
+        "the channels in another order: the first of every group, then the second of every group",
+        (Argument("groups"),),
+        ranks=IMAGE,
+    ),
     Layer("flatten", "all numbers in one vector", ranks=(1, 3)),
     Layer(
         "embedding",
@@ -156,6 +179,7 @@ _ALL = (
         (Argument("p"),),
         (Argument("per", "word", default="element", words=("element", "sequence")),),
     ),
+    Layer("gaussian", "standard-normal numbers, drawn anew every time, training or not"),
     Layer("drop_path", "drops an edge while the final network trains"),
     Layer("identity", "nothing"),
     Layer("relu", "max(x, 0)"),
@@ -165,6 +189,15 @@ _ALL = (
     Layer("tanh", "the hyperbolic tangent"),
     Layer("sigmoid", "σ(x)"),
     Layer("softmax", "exp(x), divided by its sum over the channels"),
+    Layer("leaky_relu", "x, and x / 100 below 0"),
+    Layer("elu", "x, and exp(x) - 1 below 0"),
+    Layer("selu", "1.0507 x, and 1.7581 (exp(x) - 1) below 0"),
+    Layer("softplus", "log(1 + exp(x))"),
+    Layer("hardsigmoid", "relu6(x + 3) / 6"),
+    Layer("hardswish", "x relu6(x + 3) / 6"),
+    Layer("mish", "x tanh(log(1 + exp(x)))"),
+    Layer("square", "x²"),
+    Layer("sin", "the sine"),
 )
 
 LAYERS: dict[str, Layer] = {layer.name: layer for layer in _ALL}
@@ -172,6 +205,8 @@ LAYERS: dict[str, Layer] = {layer.name: layer for layer in _ALL}
 JOINS: dict[str, str] = {
     "sum": "the sum of values of one shape",
     "mean": "the mean of values of one shape",
+    "max": "the largest of values of one shape, number by number",
+    "product": "the product of values of one shape, number by number",
     "concat": "values side by side, channel after channel",
 }
 """Calls whose arguments are values, and lists of values, that become one."""

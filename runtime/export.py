@@ -247,6 +247,12 @@ def _trials(model: nn.Module, interface: Interface) -> list[tuple[Arguments, lis
             "what the model gives is not finite in float32, so it is not exported: use the "
             "weights of an earlier epoch, or train with a smaller `lr`"
         )
+    given, wanted = trials[0]
+    if not all(map(torch.equal, flat(model(*given)), wanted)):
+        raise UserError(
+            "the model draws random numbers (`gaussian`), so what a file computes could not be "
+            "compared with it: export a model without them, or keep `model.py` and its weights"
+        )
     return trials
 
 

@@ -8,8 +8,8 @@ from dsl import ast
 from dsl.vocabulary import COUNTERS, JOINS, LAYERS, PHASES, SPLIT, STRENGTHS
 
 STATEFUL = frozenset({
-    "conv", "depthwise", "linear", "bn", "layer_norm", "group_norm", "attention", "position",
-    "embedding", "dropout", "drop_path",
+    "conv", "depthwise", "conv_transpose", "linear", "bn", "layer_norm", "group_norm", "attention",
+    "position", "embedding", "dropout", "drop_path", "gaussian",
 })  # fmt: skip
 EVERY = frozenset(
     {

@@ -119,7 +119,7 @@ class Body:
         if shape.rank == 3:
             name = self.draw.pick(
                 "conv", "depthwise", "pool", "bn", "layer_norm", "group_norm", "attention", "zero",
-                "crop", "rest",
+                "crop", "pad", "transposed", "rest", *["shuffle"] * shape.width.is_even,
             )  # fmt: skip
         else:
             known = shape.width.is_known
@@ -134,6 +134,12 @@ class Body:
                 return self.pool()
             case "crop":
                 return "(crop(1) -> conv(2, padding: 1))"
+            case "pad":
+                return self.draw.pick("(pad(1) -> conv(3, padding: 0))", "(pad(2) -> crop(4))")
+            case "transposed":
+                return self.transposed(shape.width)
+            case "shuffle":
+                return "shuffle(2)"
             case "bn":
                 return self.draw.pick("bn", "bn(affine: no)", "bn(affine: final)")
             case "layer_norm":
@@ -145,12 +151,12 @@ class Body:
             case "linear":
                 return f"linear({shape.width}{self.draw.pick('', ', bias: no', ', bias: yes')})"
             case "zero":
-                return self.draw.pick("zero", "zero(stride: 1)")
+                return self.draw.pick("zero", "zero(stride: 1)", "(gaussian -> zero)")
         if self.over_time and not modular and self.draw.chance(0.4):
             return "dropout(0, per: sequence)"
         if self.decides and self.draw.chance(0.3):
             return "dropout(0, per: element)"
-        return self.draw.pick("dropout(0)", "drop_path", "identity")
+        return self.draw.pick("dropout(0)", "drop_path", "identity", "(square -> tanh)")
 
     def conv(self, width: Width) -> str:
         extra = ""
@@ -162,11 +168,26 @@ class Body:
             extra += ", out: same"
         return self.window("conv", extra)
 
+    def transposed(self, width: Width) -> str:
+        """What makes an image larger, with what makes it as small again."""
+        half = f"pool({self.draw.pick('max', 'mean')}, 2, stride: 2)"
+        if self.draw.chance(0.3):
+            return f"(upsample(2) -> {half})"
+        extra = f", out: {width}" if width.is_known and self.draw.chance(0.4) else ""
+        extra += ", groups: 2" if width.is_even and self.draw.chance(0.5, "groups") else ""
+        extra += ", bias: yes" if self.draw.chance(0.4) else ""
+        if self.draw.chance(0.5):
+            return f"(conv_transpose({self.draw.pick('1', '2', '3', '4')}{extra}) -> {half})"
+        extra += ", padding: 1" if self.draw.chance(0.8) else ""
+        return f"conv_transpose(3, stride: 1{extra})"
+
     def window(self, name: str, extra: str = "") -> str:
         k = self.draw.random.choice([*self.kernels, *self.draw.kernel()])
+        if self.draw.chance(0.2, "across"):
+            extra += f", across: {self.draw.random.choice([*self.kernels, '1', '3', 'same'])}"
         if self.draw.chance(0.2, "dilation"):
             extra += ", dilation: 2"
-        if k.isdecimal() and self.draw.chance(0.25, "padding"):
+        if k.isdecimal() and "across" not in extra and self.draw.chance(0.25, "padding"):
             extra += f", padding: {int(k) // 2 * (2 if 'dilation' in extra else 1)}"
         elif self.draw.chance(0.1):
             extra += ", padding: auto"
@@ -177,13 +198,16 @@ class Body:
         return f"{name}({k}{extra})"
 
     def pool(self) -> str:
-        extra = self.draw.pick("", ", padding: 1", ", stride: 1", ", stride: 1, padding: auto")
+        extra = self.draw.pick(
+            "", ", padding: 1", ", stride: 1", ", stride: 1, padding: auto", ", across: 1"
+        )
         return f"pool({self.draw.pick('max', 'mean')}, 3{extra})"
 
     def std(self) -> str:
         return self.draw.pick(
             "none", "skip", "sep_conv(3)", "dil_conv(3)", "dil_conv(3, dilation: 1)",
             "max_pool(3)", "avg_pool(3)", "relu_conv_bn(3)", "relu_conv_bn(1, out: same)", "norm",
+            "mbconv(3, 2)", "mbconv(5, 1, out: same)",
         )  # fmt: skip
 
     # -- values
@@ -231,8 +255,9 @@ class Body:
             case "reckon":
                 return self.reckoned(shape, depth - 1)
             case "join":
-                how = self.draw.pick("sum", "mean")
-                return f"{how}({self.value(shape, depth - 1)}, {self.known(shape)})"
+                how = self.draw.pick("sum", "mean", "max", "product")
+                bounded = " -> tanh" if how == "product" else ""  # where it is repeated
+                return f"{how}({self.value(shape, depth - 1)}, {self.known(shape)}){bounded}"
             case "when":
                 condition = self.draw.random.choice(self.lasting)
                 return f"({self.known(shape)} when {condition} else {self.known(shape)})"

@@ -136,10 +136,12 @@ class Cells:
         edges = [f"{many} -> {step}"]
         if draw.chance(0.85):
             edges.append(f"each earlier {name} -> {self.edge(body, shape, keep, False)}")
-        how = "sum" if keep else draw.pick("sum", "mean", "concat")
+        how = "sum" if keep else draw.pick("sum", "mean", "concat", "max", "product")
         text = f"{how}({', '.join(edges)})"
         if how == "concat":
             text += f" -> {bring(base)}"
+        elif how == "product":
+            text += " -> tanh"  # what is multiplied again and again has no bounds
         elif draw.chance(0.2):
             text += f" -> {body.operation(shape, 0)}"
         body.shared = outside
@@ -170,9 +172,11 @@ class Cells:
 
     def result(self, body: Body, base: Shape, node: str, states: int) -> str:
         """What a cell gives back."""
-        how = self.draw.pick("sum", "mean", "concat", "last", "reckoned")
+        how = self.draw.pick("sum", "mean", "max", "concat", "last", "reckoned")
+        if not states and self.draw.chance(0.2, "product"):
+            how = "product"
         result = f"{node}[-1]"
-        if how in ("sum", "mean") or (how == "concat" and not states):
+        if how in ("sum", "mean", "max", "product") or (how == "concat" and not states):
             result = f"{how}({node})"
         elif how == "reckoned":
             result = f"{node}[0] - {node}[-1] / 2"

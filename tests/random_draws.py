@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
 
-ACTIVATIONS = ("relu", "relu6", "gelu", "silu", "tanh", "sigmoid")
-ZERO_PRESERVING = ("relu", "relu6", "gelu", "silu", "tanh", "drop_path", "identity", "dropout(0)")
+NOT_ZERO_AT_ZERO = ("sigmoid", "softplus", "hardsigmoid")
+ZERO_AT_ZERO = (
+    "relu", "relu6", "gelu", "silu", "tanh", "leaky_relu", "elu", "selu", "hardswish", "mish",
+    "sin",
+)  # fmt: skip
+ACTIVATIONS = (*ZERO_AT_ZERO, *NOT_ZERO_AT_ZERO)
+ZERO_PRESERVING = (*ZERO_AT_ZERO, "drop_path", "identity", "dropout(0)")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,16 @@ from compiler.codegen.names import (
 from compiler.codegen.scope import Context, Scope, ordered, parameter
 from compiler.expr import Const, Expr, Symbol, show, symbols
 from compiler.ir import Call as CallNode
-from compiler.ir import Choice, Input, Region, Repeat, Step, Tap, branches, is_in_place
+from compiler.ir import (
+    Choice,
+    Input,
+    Region,
+    Repeat,
+    Step,
+    Tap,
+    branches,
+    is_in_place,
+)
 from compiler.program import is_cell_call
 from dsl.vocabulary import NOTHING
 

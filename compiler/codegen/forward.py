@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from compiler.codegen import loops, masks, mixtures, torch_layers
@@ -50,6 +51,7 @@ from compiler.ir import (
     is_open,
     is_partial,
 )
+from compiler.layers import PARTIAL
 from compiler.lowering.labels import attribute
 from compiler.program import stacks
 
@@ -250,7 +252,8 @@ class Forward:
             elif isinstance(node, CallNode | Inline | Select | Scan) and self.weighted(node):
                 extra = ["weights"]
             elif is_partial(node):
-                extra = [self.show(dict(node.arguments)["active"])]
+                given = dict(node.arguments)
+                extra = [self.show(given[name]) for name in PARTIAL if name in given]
             name = self.shared[node.shared] if node.shared else self.attributes[number]
             made = Call(f"self.{name}", *docs, *extra)
             if isinstance(node, Layer) and node.layer == "embedding":
@@ -263,7 +266,8 @@ class Forward:
             self.context.used.add("DropPath")
             return self.drop_path(node, docs[0], depth)
         rank = len(self.region.node(node.operands[0]).shape)
-        return Value(torch_layers.function(node, rank, docs[0], self.show), depth + 1)
+        doc = torch_layers.function(node, rank, docs[0], self.show, self.context.used)
+        return Value(doc, depth + 1)
 
     def show(self, expr: Expr) -> str:
         """A number as it is written here."""
@@ -353,6 +357,10 @@ class Forward:
         if node.how == "concat":
             dim = "dim=1" if len(node.shape) == 3 else "dim=-1"
             return Value(Call("torch.cat", ListOf(*docs), dim), depth)
+        if node.how == "max":
+            return Value(largest(docs), depth + 1)
+        if node.how == "product":
+            return Value(reduce(lambda a, b: Infix(a, "*", b), docs), depth + 1)
         total = Sum(tuple(docs))
         if node.how == "mean":
             return Value(Infix(total, "/", Text(str(len(docs)))), depth)
@@ -410,6 +418,13 @@ class Forward:
 
     def on_one_line(self, results: list[Doc]) -> str:
         return f"{' ' * self.indent}return {', '.join(r.flat() for r in results)}"
+
+
+def largest(docs: list[Doc]) -> Doc:
+    """The largest of several values; what is equally large has equal parts of the gradient."""
+    if len(docs) == 2:
+        return Call("torch.maximum", *docs)
+    return Call("torch.amax", Call("torch.stack", ListOf(*docs)), "dim=0")
 
 
 def may_be_identity(node: Any) -> bool:

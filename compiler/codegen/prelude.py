@@ -213,6 +213,54 @@ class SkippingMixedOp(nn.ModuleDict):
         pairs = zip(weights, self.values(), strict=True)
         return sum(w * op(x) for w, op in pairs if not isinstance(op, Zero))
 ''',
+    "gaussian": '''\
+def gaussian(x: Tensor) -> Tensor:
+    """Standard-normal numbers in the shape of `x`, others every time."""
+    return torch.randn_like(x, memory_format=torch.contiguous_format)
+''',
+    "narrow": '''\
+def narrow(x: Tensor, n: int) -> Tensor:
+    """The first `n` channels of `x`, and zeros for the others."""
+    if x.dim() == 4:
+        return F.pad(x[:, :n], (0, 0, 0, 0, 0, x.shape[1] - n))
+    return F.pad(x[..., :n], (0, x.shape[-1] - n))
+''',
+    "CentredConv2d": '''\
+class CentredConv2d(nn.Conv2d):
+    """A convolution that can take the weights around the centre of its window for zeros."""
+
+    def forward(self, x: Tensor, centre: int | None = None) -> Tensor:
+        if centre is None:
+            return super().forward(x)
+        margin = (self.kernel_size[0] - centre) // 2
+        inner = self.weight[:, :, margin : margin + centre, margin : margin + centre]
+        weight = F.pad(inner, [margin] * 4)
+        return F.conv2d(
+            x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+''',
+    "conv_transpose": '''\
+def conv_transpose(
+    in_channels: int,
+    out_channels: int,
+    k: int,
+    stride: int = 2,
+    groups: int = 1,
+    bias: bool = False,
+) -> nn.ConvTranspose2d:
+    """What it makes is `stride` times as large as what it reads."""
+    padding = max(0, (k - stride + 1) // 2)
+    return nn.ConvTranspose2d(
+        in_channels,
+        out_channels,
+        k,
+        stride=stride,
+        padding=padding,
+        output_padding=2 * padding + stride - k,
+        groups=groups,
+        bias=bias,
+    )
+''',
     "depthwise": """\
 def depthwise(channels: int, k: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     return nn.Conv2d(

@@ -8,7 +8,7 @@ from typing import Any
 from compiler.codegen.layout import Call, Doc
 from compiler.expr import Const, Expr
 from compiler.ir import Dims, Layer, channel_axis, is_mask, is_partial
-from compiler.layers import head_width, padding
+from compiler.layers import head_width, padding, window
 from dsl.vocabulary import AUTO, SAME
 
 Show = Callable[[Expr], str]
@@ -20,11 +20,21 @@ ACTIVATIONS = {
     "silu": ("nn.SiLU", "F.silu"),
     "tanh": ("nn.Tanh", "torch.tanh"),
     "sigmoid": ("nn.Sigmoid", "torch.sigmoid"),
+    "leaky_relu": ("nn.LeakyReLU", "F.leaky_relu"),
+    "elu": ("nn.ELU", "F.elu"),
+    "selu": ("nn.SELU", "F.selu"),
+    "softplus": ("nn.Softplus", "F.softplus"),
+    "hardsigmoid": ("nn.Hardsigmoid", "F.hardsigmoid"),
+    "hardswish": ("nn.Hardswish", "F.hardswish"),
+    "mish": ("nn.Mish", "F.mish"),
+    "square": ("", "torch.square"),
+    "sin": ("", "torch.sin"),
 }
+"""The module and the function of each; torch has no module for some."""
 
 FUNCTIONS = frozenset({
-    *ACTIVATIONS, "softmax", "pool", "global_pool", "tokens", "pixels", "zero", "crop", "flatten",
-    "dropout",
+    *ACTIVATIONS, "softmax", "narrow", "pool", "global_pool", "tokens", "pixels", "zero", "crop",
+    "pad", "upsample", "shuffle", "flatten", "gaussian", "dropout",
 })  # fmt: skip
 
 
@@ -53,10 +63,12 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
             width = channels if out == Const(SAME) else show(out)
             pad = _padding(arguments, show)
             return Call(
-                "nn.Conv2d",
-                channels, width, show(arguments["k"]), *optional(stride=1), *pad,
+                _conv2d(arguments, used),
+                channels, width, _window(arguments, show), *optional(stride=1), *pad,
                 *optional(dilation=1, groups=1), *_bias(arguments, show),
             )  # fmt: skip
+        case "conv_transpose":
+            return _transposed(arguments, channels, show, used, optional)
         case "depthwise":
             return _depthwise(arguments, channels, show, used, optional)
         case "pool":
@@ -98,6 +110,18 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
         case "crop":
             used.add("Crop")
             return Call("Crop", show(arguments["n"]))
+        case "pad":
+            return Call("nn.ZeroPad2d", show(arguments["n"]))
+        case "upsample":
+            return Call("nn.Upsample", f"scale_factor={show(arguments['n'])}")
+        case "shuffle":
+            return Call("nn.ChannelShuffle", show(arguments["groups"]))
+        case "gaussian":
+            used.add("gaussian")
+            return _as_module("gaussian", used)
+        case "narrow":
+            used.add("narrow")
+            return _as_module("narrow", used, show(arguments["n"]))
         case "flatten":
             return Call("nn.Flatten")
         case "dropout":
@@ -105,11 +129,21 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
         case "drop_path":
             used.add("DropPath")
             return Call("DropPath")
-    return Call(ACTIVATIONS[node.layer][0])
+    kind, plain = ACTIVATIONS[node.layer]
+    return Call(kind) if kind else _as_module(plain, used)
 
 
-def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:
-    """The call of a layer without state on `operand`, which has `rank` sizes."""
+def _as_module(name: str, used: set[str], *arguments: str) -> Doc:
+    """A function as a module, with what it takes after the value."""
+    used.add("Function")
+    return Call("Function", name, *arguments)
+
+
+def function(node: Layer, rank: int, operand: Doc, show: Show, used: set[str]) -> Doc:
+    """The call of a layer without state on `operand`, which has `rank` sizes.
+
+    Items of the prelude are added to `used`.
+    """
     arguments = dict(node.arguments)
     match node.layer:
         case "pool":
@@ -133,6 +167,19 @@ def function(node: Layer, rank: int, operand: Doc, show: Show) -> Doc:
         case "crop":
             n = show(arguments["n"])
             return operand.then(f"[:, :, {n}:, {n}:]")
+        case "pad":
+            n = show(arguments["n"])
+            return Call("F.pad", operand, f"({', '.join([n] * 4)})")
+        case "upsample":
+            return Call("F.interpolate", operand, f"scale_factor={show(arguments['n'])}")
+        case "shuffle":
+            return Call("F.channel_shuffle", operand, show(arguments["groups"]))
+        case "gaussian":
+            used.add("gaussian")
+            return Call("gaussian", operand)
+        case "narrow":
+            used.add("narrow")
+            return Call("narrow", operand, show(arguments["n"]))
         case "flatten":
             return operand.then(".flatten(1)")
         case "dropout":
@@ -186,10 +233,19 @@ def _attention(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
     return Call(name, show(shape[-1]), show(arguments["heads"]), width, *bias)
 
 
+def _window(arguments: dict[str, Expr], show: Show) -> str:
+    return _pair(window(arguments), show)
+
+
 def _padding(arguments: dict[str, Expr], show: Show) -> list[str]:
-    pad = padding(arguments)
-    text = show(pad) if isinstance(pad, Expr) else str(pad)
+    text = _pair(padding(arguments), show)
     return [] if text == "0" else [f"padding={text}"]
+
+
+def _pair(sizes: tuple[Any, Any], show: Show) -> str:
+    """A number for each axis, or one where it is the same for both."""
+    along, across = (show(size) if isinstance(size, Expr) else str(size) for size in sizes)
+    return along if along == across else f"({along}, {across})"
 
 
 def _bias(arguments: dict[str, Expr], show: Show) -> list[str]:
@@ -197,13 +253,39 @@ def _bias(arguments: dict[str, Expr], show: Show) -> list[str]:
 
 
 def _pool(arguments: dict[str, Expr], show: Show) -> list[str]:
-    parts = [show(arguments["k"])]
-    if arguments["stride"] != arguments["k"]:
+    parts = [_window(arguments, show)]
+    if set(window(arguments)) != {arguments["stride"]}:
         parts.append(f"stride={show(arguments['stride'])}")
     pad = _padding(arguments, show)
     # without padding there is nothing to leave out of the mean
     mean = pad and arguments["of"] == Const("mean")
     return [*parts, *pad, *(["count_include_pad=False"] if mean else [])]
+
+
+def _conv2d(arguments: dict[str, Expr], used: set[str]) -> str:
+    """The class of a convolution: one whose window can be narrowed says how, when it is called."""
+    if "centre" not in arguments:
+        return "nn.Conv2d"
+    used.add("CentredConv2d")
+    return "CentredConv2d"
+
+
+def _transposed(
+    arguments: dict[str, Expr],
+    channels: str,
+    show: Show,
+    used: set[str],
+    optional: Callable[..., list[str]],
+) -> Doc:
+    out = arguments["out"]
+    width = channels if out == Const(SAME) else show(out)
+    k = show(arguments["k"])
+    if arguments["padding"] == Const(AUTO):
+        used.add("conv_transpose")
+        more = optional(stride=2, groups=1, bias=False)
+        return Call("conv_transpose", channels, width, k, *more)
+    more = optional(stride=1, padding=0, groups=1, bias=True)
+    return Call("nn.ConvTranspose2d", channels, width, k, *more)
 
 
 def _depthwise(
@@ -215,12 +297,15 @@ def _depthwise(
 ) -> Doc:
     k = arguments["k"]
     even = isinstance(k, Const) and isinstance(k.value, int) and k.value % 2 == 0
+    square = len(set(window(arguments))) == 1
     plain = arguments["padding"] == Const(AUTO) and arguments["bias"] == Const(False)
-    if plain and not even:
+    kind = _conv2d(arguments, used)
+    if plain and square and not even and kind == "nn.Conv2d":
         used.add("depthwise")
         return Call("depthwise", channels, show(k), *optional(stride=1, dilation=1))
     return Call(
-        "nn.Conv2d",
-        channels, channels, show(k), *optional(stride=1), *_padding(arguments, show),
+        kind,
+        channels, channels, _window(arguments, show), *optional(stride=1),
+        *_padding(arguments, show),
         *optional(dilation=1), f"groups={channels}", *_bias(arguments, show),
     )  # fmt: skip

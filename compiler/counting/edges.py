@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from compiler.ir import Choice, Join, Region, Scan
-from compiler.program import kept
+from compiler.program import is_fixed, kept
 
 Edges = Mapping[int, frozenset[str]]
 """By value, some edges, named by the paths of their decisions."""
@@ -18,8 +18,11 @@ Edges = Mapping[int, frozenset[str]]
 
 def droppable(kind: Region) -> frozenset[str]:
     """The edges of which their nodes keep some."""
-    counts, edges = kept(kind), Counter(decision.place for decision in kind.decisions)
-    return frozenset(d.path for d in kind.decisions if counts[d.place] < edges[d.place])
+    outer = [decision for decision in kind.decisions if not decision.within]
+    if not is_fixed(kind):
+        return frozenset(decision.path for decision in outer)
+    counts, edges = kept(kind), Counter(decision.place for decision in outer)
+    return frozenset(d.path for d in outer if counts[d.place] < edges[d.place])
 
 
 def there(kind: Region) -> Edges:

@@ -52,11 +52,11 @@ class Narrower(Specialiser):
         return made
 
     def choice(self, builder: Builder, node: Choice, operands: list[int | None]) -> int:
-        operands = [operand for operand in operands if operand is not None]
-        shapes = [builder.shape(operand) for operand in operands]
+        read = [operand for operand in operands if operand is not None]
+        shapes = [builder.shape(operand) for operand in read]
         key = id(node.region), node.arguments, tuple(shapes)
         if key not in self.sets:
-            env = symbols_of(node, builder, operands)
+            env = symbols_of(node, builder, read)
             options = (o for o in node.region.options if not o.sink)
             written = tuple(replace(o, body=within(o.body, env, shapes)) for o in options)
             self.sets[key] = Region(node.region.name, "branch", options=written)

@@ -156,6 +156,41 @@ class Crop(LayerOperation):
         return into
 
 
+class Gaussian(Operation):
+    """Numbers drawn anew at every pass, in the order of the axes; nothing flows back."""
+
+    is_constant = True
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        drawn = torch.randn_like(x, memory_format=torch.contiguous_format)
+        return drawn.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else drawn
+
+
+class Narrow(LayerOperation):
+    """Zeros instead of all but the first channels, which is its own gradient."""
+
+    price = 0
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        narrowed = torch.zeros_like(x)
+        axis, n = 1 if x.dim() == 4 else -1, self.given["n"]
+        narrowed.narrow(axis, 0, n).copy_(x.narrow(axis, 0, n))
+        return narrowed
+
+    def gradient(
+        self,
+        run: Run,
+        index: int,
+        g: Any,
+        operands: Sequence[Any],
+        output: Any,
+        into: Tensor | None,
+    ) -> Any:
+        return self.forward(run, g)
+
+
 class Flatten(Operation):
     hands_on = True
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from compiler.engine.operation import LayerOperation, Operation, Reads, Wanted
 from compiler.engine.run import Run
-from compiler.flat.nodes import SharedLayer
+from compiler.flat.nodes import SharedLayer, sizes
 from compiler.flat.nodes import StackedLinear as StackedLinearNode
 from compiler.kernels.depthwise import depthwise, input_gradient, weight_gradient
 from compiler.kernels.pools import max_pool, max_pool_gradient, mean_pool, mean_pool_gradient
-from compiler.layers import padding
-from dsl.vocabulary import NOTHING
+from compiler.layers import cropping, padding, window
+from dsl.vocabulary import AUTO, NOTHING
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
 
@@ -35,21 +35,51 @@ class Weighted(LayerOperation):
     def reads(self, wanted: Wanted) -> Reads:
         return Reads(frozenset([0]) if wanted.weights else frozenset())
 
+    def factor(self, run: Run) -> Tensor:
+        """What it multiplies by: its weight, or the centre of that with zeros around it."""
+        weight = run.factor(self.weight)
+        return self.around(self.centre(weight)) if self.margin else weight
+
+    @property
+    def margin(self) -> int:
+        """How many rows and columns of the window, on every side, count as zeros."""
+        centre = self.given.get("centre")
+        return 0 if centre is None else (self.given["k"] - centre) // 2
+
+    def centre(self, weight: Tensor) -> Tensor:
+        rows = slice(self.margin, self.given["k"] - self.margin)
+        return weight[:, :, rows, rows]
+
+    def around(self, centre: Tensor) -> Tensor:
+        return F.pad(centre, [self.margin] * 4)
+
+    def add_gradient(self, run: Run, gradient: Tensor) -> None:
+        """Adds to the gradient by the weight what is found for the factor."""
+        counts = self.around(self.centre(gradient)) if self.margin else gradient
+        run.add_weight_gradient(self.weight, counts)
+
     def biased(self, run: Run) -> Tensor | None:
         return run.factor(self.bias) if self.bias else None
 
 
 class Convolution(Weighted):
+    """A convolution of any groups; those of channels by themselves with windows that are no square
+    are run by it too."""
+
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
         self.price = 3
-        self.window = self.given["stride"], padding(self.given), self.given["dilation"]
-        self.groups = self.given["groups"]
+        self.groups = self.given["groups"] if "groups" in self.given else sizes(node)[0]
+
+    @property
+    def window(self) -> tuple[int, tuple[int, int], int]:
+        """The stride, the padding of both axes, and the dilation."""
+        return self.given["stride"], padding(self.given), self.given["dilation"]
 
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
         run.notes[self.number] = x.shape
-        weight = run.factor(self.weight)
+        weight = self.factor(run)
         return F.conv2d(run.multiplied(x), weight, self.biased(run), *self.window, self.groups)
 
     def gradient(
@@ -61,7 +91,7 @@ class Convolution(Weighted):
         output: Any,
         into: Tensor | None,
     ) -> Any:
-        g, weight = run.multiplied(g), run.factor(self.weight)
+        g, weight = run.multiplied(g), self.factor(run)
         x = torch.empty(
             run.notes[self.number], dtype=g.dtype, device=g.device,
             memory_format=torch.channels_last,
@@ -73,29 +103,56 @@ class Convolution(Weighted):
     ) -> None:
         wants = [False, True, bool(self.bias)]
         g, x = run.multiplied(g), run.multiplied(operands[0])
-        _, weight, bias = self.backward(g, x, run.factor(self.weight), wants)
-        run.add_weight_gradient(self.weight, weight)
+        _, weight, bias = self.backward(g, x, self.factor(run), wants)
+        self.add_gradient(run, weight)
         if self.bias:
             run.add_weight_gradient(self.bias, bias)
 
     def backward(self, g: Tensor, x: Tensor, weight: Tensor, wants: list[bool]) -> Any:
-        stride, pad, dilation = ([n, n] for n in self.window)
+        stride, pad, dilation = self.window
         bias = [len(weight)] if wants[2] else None
         return _convolution_backward(
-            g, x, weight, bias, stride, pad, dilation, False, [0, 0], self.groups, wants
-        )
+            g, x, weight, bias, [stride, stride], list(pad), [dilation, dilation],
+            False, [0, 0], self.groups, wants,
+        )  # fmt: skip
 
 
-class Depthwise(Weighted):
+class TransposedConvolution(Convolution):
+    """What the gradient by the input is of a convolution; its weight is [in, out, k, k]."""
+
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
-        self.price = 1 if self.given["k"] <= 3 else 2
-        self.window = self.given["stride"], padding(self.given), self.given["dilation"]
+        self.pad, self.more = self.given["padding"], 0
+        if self.pad == AUTO:
+            self.pad, self.more = cropping(self.given["k"], self.given["stride"])
 
     def forward(self, run: Run, *operands: Any) -> Any:
         (x,) = operands
         run.notes[self.number] = x.shape
-        out = depthwise(run.multiplied(x), run.factor(self.weight), *self.window)
+        weight, bias = run.factor(self.weight), self.biased(run)
+        stride, x = self.given["stride"], run.multiplied(x)
+        return F.conv_transpose2d(x, weight, bias, stride, self.pad, self.more, self.groups)
+
+    def backward(self, g: Tensor, x: Tensor, weight: Tensor, wants: list[bool]) -> Any:
+        stride, bias = self.given["stride"], [g.shape[1]] if wants[2] else None
+        return _convolution_backward(
+            g, x, weight, bias, [stride, stride], [self.pad, self.pad], [1, 1],
+            True, [self.more, self.more], self.groups, wants,
+        )  # fmt: skip
+
+
+class Depthwise(Weighted):
+    """A convolution of every channel by itself, with a square window."""
+
+    def __init__(self, number: int, node: SharedLayer) -> None:
+        super().__init__(number, node)
+        self.price = 1 if self.given["k"] <= 3 else 2
+        self.window = self.given["stride"], padding(self.given)[0], self.given["dilation"]
+
+    def forward(self, run: Run, *operands: Any) -> Any:
+        (x,) = operands
+        run.notes[self.number] = x.shape
+        out = depthwise(run.multiplied(x), self.factor(run), *self.window)
         return out + run.factor(self.bias)[:, None, None] if self.bias else out
 
     def gradient(
@@ -108,7 +165,7 @@ class Depthwise(Weighted):
         into: Tensor | None,
     ) -> Any:
         shape = run.notes[self.number]
-        return input_gradient(run.multiplied(g), run.factor(self.weight), shape, *self.window)
+        return input_gradient(run.multiplied(g), self.factor(run), shape, *self.window)
 
     def workspace(self, size: int) -> int:
         """Copies of the input and of the output's gradient, rearranged for the library."""
@@ -119,7 +176,7 @@ class Depthwise(Weighted):
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
     ) -> None:
         g, x = run.multiplied(g), run.multiplied(operands[0])
-        run.add_weight_gradient(self.weight, weight_gradient(g, x, self.given["k"], *self.window))
+        self.add_gradient(run, weight_gradient(g, x, self.given["k"], *self.window))
         if self.bias:
             run.add_weight_gradient(self.bias, g.sum((0, 2, 3)))
 
@@ -244,7 +301,7 @@ class Embedding(LayerOperation):
 class Pool(LayerOperation):
     def __init__(self, number: int, node: SharedLayer) -> None:
         super().__init__(number, node)
-        self.window = self.given["k"], self.given["stride"], padding(self.given)
+        self.window = window(self.given), self.given["stride"], padding(self.given)
 
 
 class MeanPool(Pool):

@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.engine import elementwise, layers, mixing, norms, sequences
+from compiler.engine import elementwise, images, joins, layers, mixing, norms, sequences
 from compiler.engine.layers import StackedLinear as StackedLinearOperation
 from compiler.engine.loop import Loop as LoopOperation
 from compiler.engine.operation import Function, Operation
 from compiler.flat.nodes import Item, Lane, Loop, Mask, Mixture, SharedLayer, StackedLinear, numbers
 from compiler.ir import Elementwise, Input, Join, Part, Region
+from compiler.layers import window
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu6": F.relu6,
     "gelu": F.gelu,
     "silu": F.silu,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "hardsigmoid": F.hardsigmoid,
+    "hardswish": F.hardswish,
+    "mish": F.mish,
+    "square": torch.square,
+    "sin": torch.sin,
 }
 OPERATIONS: dict[str, type[Operation]] = {
     "relu": elementwise.Relu,
@@ -27,8 +38,14 @@ OPERATIONS: dict[str, type[Operation]] = {
     "softmax": elementwise.Softmax,
     "zero": elementwise.Zero,
     "crop": elementwise.Crop,
+    "pad": images.Pad,
+    "upsample": images.Upsample,
+    "shuffle": images.Shuffle,
+    "gaussian": elementwise.Gaussian,
+    "narrow": elementwise.Narrow,
     "flatten": elementwise.Flatten,
     "conv": layers.Convolution,
+    "conv_transpose": layers.TransposedConvolution,
     "depthwise": layers.Depthwise,
     "linear": layers.Linear,
     "embedding": layers.Embedding,
@@ -65,6 +82,10 @@ def _operation(number: int, node: Any) -> Operation:
             return elementwise.Item(number, node)
         case Join(how="concat"):
             return elementwise.Concat(number, node)
+        case Join(how="max"):
+            return joins.Maximum(number, node)
+        case Join(how="product"):
+            return joins.Product(number, node)
         case Join():
             return elementwise.Sum(number, node)
         case Elementwise():
@@ -86,6 +107,8 @@ def _layer(number: int, node: SharedLayer) -> Operation:
         return Function(number, node, lambda x: x.amax((2, 3) if x.dim() == 4 else 0))
     if layer == "dropout":
         return elementwise.Dropout(number, node, given["p"])
+    if layer == "depthwise" and len(set(window(given))) > 1:
+        return layers.Convolution(number, node)
     if layer in FUNCTIONS:
         return Function(number, node, FUNCTIONS[layer])
     if layer not in OPERATIONS:

@@ -11,7 +11,7 @@ from compiler.ir import (
     Form,
     Region,
 )
-from compiler.layers import SQUARE_WINDOW
+from compiler.layers import WINDOWED, window
 from compiler.lowering import calls, choices, labels, lists, repeat, scan, sharing, widths
 from compiler.lowering.inputs import bind_in_place
 from compiler.lowering.values import (
@@ -163,8 +163,9 @@ def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
         raise fault("E0302", f"`{layer}` needs `{missing[0]}`", operation.span)
     if layer == "drop_path" and body.lowering.phase == "search":
         return operand
-    if layer in SQUARE_WINDOW and arguments["padding"] == const(AUTO):
-        _kernel(body, arguments["k"], operation.span)
+    if layer in WINDOWED and arguments["padding"] == const(AUTO):
+        for size in window(arguments):
+            _kernel(body, size, operation.span)
     if arguments.get("per") == const("sequence"):
         sharing.check_mask(body, rank, operation.span)
     if is_tied(operation) and body.around is not None:
@@ -201,9 +202,9 @@ def _declared(body: Body, operation: Declared, operands: tuple[Ref, ...], span: 
 def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Span) -> Value:
     declaration = operation.declaration
     name = declaration.name.name
-    numbers = [v for _, v in operation.given if isinstance(v, ChosenNumber)]
-    if numbers:
-        return choices.with_numbers(body, numbers, operation, operands, span)
+    chosen = [v for _, v in operation.given if isinstance(v, ChosenNumber)]
+    if chosen:
+        return choices.with_numbers(body, chosen, operation, operands, span)
     arguments = calls.complete(body, operation)
     wanted = body.lowering.arity(declaration)
     if wanted != len(operands):

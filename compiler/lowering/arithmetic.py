@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Const, Expr, InexactDivision, negation, opens
+from compiler.expr import Binary, Const, Expr, InexactDivision, Symbol, negation, opens
 from compiler.expr import binary as of_numbers
 from compiler.lowering import widths
 from compiler.lowering.values import Poison, Ref, Value, is_operation, kind
@@ -39,6 +39,8 @@ def binary(body: Body, node: ast.Binary) -> Value:
         return _of_values(body, node, left, right)
     numbers = _number(left, node, node.left), _number(right, node, node.right)
     _check_open(node, *numbers)
+    if node.operator in ("==", "!=") and _differ_in_kind(*numbers):
+        return Const(node.operator == "!=")
     try:
         return of_numbers(node.operator, *numbers, node.span)
     except InexactDivision as error:
@@ -50,6 +52,14 @@ def binary(body: Body, node: ast.Binary) -> Value:
     except TypeError as error:
         message = f"`{node.operator}` cannot join these two: {error}"
         raise fault("E0401", message, node.span) from None
+
+
+def _differ_in_kind(left: Expr, right: Expr) -> bool:
+    """Whether one is a word and the other a number, known or not: arguments that are words are
+    folded, so a symbol is none."""
+    words = [isinstance(side, Const) and isinstance(side.value, str) for side in (left, right)]
+    open_ = [isinstance(side, Symbol | Binary) for side in (left, right)]
+    return any(words) and any(open_)
 
 
 def _of_values(body: Body, node: ast.Binary, left: Value, right: Value) -> Ref:

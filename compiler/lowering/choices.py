@@ -105,14 +105,14 @@ def _of_numbers(body: Body, node: ast.Choose, options: SetValue, path: str) -> V
     if len(values) == 1:
         body.decisions.cancel(path)
         _warn_single(body, options)
-        return values[0]  # type: ignore[return-value]
+        return values[0]
     check_owner(body, node.span)
     outcomes = tuple((o.label, o.sink) for o in options.options)
-    numbers = tuple(value.value for value in values)  # type: ignore[union-attr]
+    numbers = tuple(value.value for value in values)
     body.decisions.settle(path, options=outcomes, numbers=numbers, node=None, source=None)
     if node.entangled:
         return Open(path, numbers)
-    return ChosenNumber(path, tuple(values), node.span)  # type: ignore[arg-type]
+    return ChosenNumber(path, tuple(values), node.span)
 
 
 def with_numbers(
@@ -190,7 +190,7 @@ def _of_values(body: Body, chosen: Chosen, several: bool) -> Value:
 def joined(body: Body, several: Several, how: str, span: Span) -> Ref:
     """Values of which some are chosen, joined."""
     chosen = several.chosen
-    options: list[Captured] = [o.operation for o in chosen.options.options]  # type: ignore[misc]
+    options: list[Captured] = [o.operation for o in chosen.options.options]
     if how not in ("sum", "concat"):
         message = f"chosen values are joined by `sum` or `concat`, this is `{how}`"
         raise fault("E0610", message, span)
@@ -250,8 +250,8 @@ def applied(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
     if len(selectable) == amount.most == amount.least == len(options.options):
         values = []
         for option in selectable:
-            made = apply.branch(body, option.operation, shapes, option.label, span)
-            values.append(body.builder.branch(made, {}, numbers, option.label, span))
+            one = apply.branch(body, option.operation, shapes, option.label, span)
+            values.append(body.builder.branch(one, {}, numbers, option.label, span))
         return body.ref(body.builder.join("sum", tuple(values), span))
     check_owner(body, operation.span)
     path = _path(body, operation)
@@ -266,8 +266,8 @@ def applied(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
     name = labels.attribute(path.replace(" from ", "_from_"))
     if operation.birth.name:
         name = labels.attribute(f"{body.node or 'x'}_{operation.birth.name}")
-    made = body.builder.choice(region, arguments, numbers, path, name, operation.span)
-    return body.ref(made)
+    number = body.builder.choice(region, arguments, numbers, path, name, operation.span)
+    return body.ref(number)
 
 
 def _path(body: Body, operation: Chosen) -> str:

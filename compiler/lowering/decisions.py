@@ -21,7 +21,7 @@ class Decisions:
         self.clock = 0
         """How many times a `choose` has been evaluated."""
         self.option = ""
-        """The option being written out, as `n[0] from a as block`: decisions in it are so called."""
+        """The option being written out, `n[0] from a as block`: decisions in it are so called."""
         self._births: dict[str, int] = {}
         self._reused: Span | None = None
         self._crowded: Span | None = None

@@ -193,10 +193,11 @@ class Lowering:
     ) -> bool:
         """Notes what a region must be lowered anew for: outcomes of conditions, or parameters."""
         conditions = self.conditions[id(declaration)]
-        if needed.condition is not None and needed.condition not in conditions:
-            if set(needed.names) <= known.keys():
-                conditions[needed.condition] = needed.span
-                return True
+        condition = needed.condition
+        is_new = condition is not None and condition not in conditions
+        if condition is not None and is_new and set(needed.names) <= known.keys():
+            conditions[condition] = needed.span
+            return True
         own = {p.name for p in declaration.parameters} & set(needed.names)
         self.static[id(declaration)] |= dict.fromkeys(own, needed.origin)
         return bool(own)

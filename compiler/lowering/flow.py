@@ -145,7 +145,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
 
 
 def join(body: Body, node: ast.Call) -> Value:
-    """`sum`, `mean` or `concat` of values; in it every argument is an edge."""
+    """A join of values; in it every argument is an edge."""
     values: list[Ref] = []
     loose: list[int] = []
     how = node.callee.name  # type: ignore[union-attr]

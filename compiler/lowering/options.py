@@ -120,12 +120,12 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
             return
     start = len(body.region.values)
     value = body.evaluate(item.value)
-    values = [value]
-    while any(isinstance(v, tuple | SetValue) for v in values):  # lists and sets spread
-        values = [inner for v in values for inner in _spread(v)]
-    places = {number: v for number, v in enumerate(values) if isinstance(v, Ref)}
+    members: list[Any] = [value]
+    while any(isinstance(v, tuple | SetValue) for v in members):  # lists and sets spread
+        members = [inner for v in members for inner in _spread(v)]
+    places = {number: v for number, v in enumerate(members) if isinstance(v, Ref)}
     captured = capture.captured(body, start, list(places.values()))
-    for number, v in enumerate(values):
+    for number, v in enumerate(members):
         if isinstance(v, Poison):
             raise DartsError(())
         if isinstance(v, OptionValue):
@@ -135,8 +135,8 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
             message = f"an option is an operation, a value or a number, this is {kind(v)}"
             raise fault("E0601", message, item.span)
         made = next(captured) if number in places else v
-        label = _label(body, item, made, len(values))
-        yield OptionValue(made, label, item.sink, item.value.span)  # type: ignore[arg-type]
+        label = _label(body, item, made, len(members))
+        yield OptionValue(made, label, item.sink, item.value.span)
 
 
 def _spread(value: Value) -> tuple[Any, ...]:

@@ -89,7 +89,7 @@ def _counted(body: Body, operation: Repeated) -> tuple[int, Open | None]:
         if wrong:
             message = f"a repeat has 1 to {MOST_STEPS} steps, this is {wrong[0]}"
             raise fault("E0702", message, span)
-        return max(count.values), count  # type: ignore[type-var,return-value]
+        return int(max(count.values)), count
     steps = body.constant(operation.syntax.count)
     if not isinstance(steps, int) or isinstance(steps, bool) or not 0 <= steps <= MOST_STEPS:
         raise fault("E0702", f"a repeat has 1 to {MOST_STEPS} steps, this is {steps}", span)
@@ -170,7 +170,7 @@ def _mark(body: Body, depths: Open, index: int, start: int, clock: int) -> None:
 def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:
     """The mixture of what the steps give that may be the last."""
     decision = next(d for d in body.decisions.made if d.path == depths.decision)
-    values = [outputs[n - 1] for n in depths.values]  # type: ignore[operator]
+    values = [outputs[int(n) - 1] for n in depths.values]
     shapes = [body.builder.shape(value.number) for value in values]
     region = Region("choice", "branch", span=span)
     made = []

@@ -134,7 +134,8 @@ class Captured:
 
 @dataclass(frozen=True)
 class OptionValue:
-    operation: Operation | Captured | Expr
+    operation: Any
+    """An operation, a `Captured` value or a number."""
     label: str
     sink: bool
     span: Span = field(compare=False)
@@ -271,6 +272,7 @@ Value = (
     | Several
     | LooseValues
     | ChosenNumber
+    | Captured
     | tuple[Any, ...]
 )
 

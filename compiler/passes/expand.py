@@ -244,9 +244,7 @@ class _Expansion:
                     node = replace(node, number=Const(evaluate(node.number, env)))
         return self.flat.add(replace(node, operands=tuple(operands), shape=_constants(shape)))
 
-    def choice(
-        self, node: Choice, env: dict[str, Any], operands: list[int], at: str
-    ) -> int:
+    def choice(self, node: Choice, env: dict[str, Any], operands: list[int], at: str) -> int:
         tensor, row = self.weights[f"{self.owner.kind} {node.decision}"]
         inner = self.bound(node, env, operands)
         joint = len(operands) > 1 and not is_in_place(node.region)

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.expr import Const
-from compiler.flat.nodes import Mixture, mixture, numbers
+from compiler.flat.nodes import Mixture, mixture, numbers, sizes
 from compiler.flat.rewriting import readers, rebuilt, without_dead
-from compiler.ir import Elementwise, Join, Layer, Region
+from compiler.ir import Elementwise, Join, Layer, Region, channel_axis
+from compiler.layers import ZERO_KEEPING
 from compiler.program import Program
 
 NEUTRAL = {"+": 0, "-": 0, "*": 1, "/": 1}
-ZERO_KEEPING = frozenset({"relu", "relu6", "gelu", "silu", "tanh"})
-"""Layers that give back the zeros they read."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,14 @@ def _does_nothing(node: Layer) -> bool:
             return bool(given["f"] == "identity")
         case "dropout":
             return bool(given["p"] == 0)
-        case "crop":
+        case "crop" | "pad":
             return bool(given["n"] == 0)
+        case "upsample":
+            return bool(given["n"] == 1)
+        case "narrow":
+            return bool(given["n"] == sizes(node)[channel_axis(len(node.shape))])
+        case "shuffle":  # one group, or groups of one channel each
+            return given["groups"] in (1, sizes(node)[0])
     return False
 
 

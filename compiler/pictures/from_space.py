@@ -20,7 +20,9 @@ Way = tuple[int, ...]
 Candidates = tuple[tuple[str, OperationKind], ...]
 """The labels of options, each with its kind."""
 
-UNSEEN = NORMS | {"dropout", "drop_path", "identity", "crop", "flatten", "tokens", "pixels"}
+UNSEEN = NORMS | {
+    "dropout", "drop_path", "identity", "crop", "pad", "shuffle", "flatten", "tokens", "pixels",
+}  # fmt: skip
 """Layers that are no operation of their own in a picture."""
 
 

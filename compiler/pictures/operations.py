@@ -56,7 +56,7 @@ def _judged(facts: frozenset[_Fact]) -> OperationKind:
         return OperationKind.DILATED
     if "depthwise" in layers:
         return OperationKind.SEPARABLE
-    if "conv" in layers:
+    if layers & {"conv", "conv_transpose"}:
         return OperationKind.CONVOLUTION
     if layers & {"pool", "global_pool"}:
         return OperationKind.POOLING

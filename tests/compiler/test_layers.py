@@ -17,7 +17,15 @@ from compiler.codegen.torch_layers import function, is_function, module
 from compiler.expr import Const, Symbol, evaluate, show
 from compiler.facts import OpenSize
 from compiler.ir import Layer
-from compiler.layers import complaint, dimensions, macs, out_shape, settled, weights
+from compiler.layers import (
+    ACTIVATIONS,
+    complaint,
+    dimensions,
+    macs,
+    out_shape,
+    settled,
+    weights,
+)
 from dsl.vocabulary import LAYERS
 
 IMAGES = [(4, 9, 9), (4, 8, 6)]
@@ -37,6 +45,8 @@ def grid(**values: list[Any]) -> list[dict[str, Any]]:
 WINDOWS = [
     *grid(k=[1, 2, 3, 5], stride=[1, 2, 3]),
     *grid(k=[3], stride=[1, 2], padding=[0, 1]),
+    *grid(k=[1, 2, 3], across=[1, 2, 3], stride=[1, 2]),
+    {"k": 2, "across": 3, "padding": 1},
 ]
 CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     *(
@@ -61,6 +71,18 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ),
     *(("zero", shape, {"stride": s}) for shape in [*IMAGES, (7,)] for s in (1, 2, 3)),
     *(("crop", shape, {"n": n}) for shape in IMAGES for n in (0, 1, 3)),
+    *(
+        ("conv_transpose", shape, {"k": k, "stride": stride, **more})
+        for shape in IMAGES
+        for k in (1, 2, 3, 4, 5)
+        for stride in (1, 2, 3)
+        for more in ({"padding": 0}, {"padding": 1, "groups": 2}, {"out": 6, "bias": True})
+        if stride > 1 or k % 2 or "padding" in more
+    ),
+    *(("pad", shape, {"n": n}) for shape in IMAGES for n in (0, 1, 3)),
+    *(("upsample", shape, {"n": n}) for shape in IMAGES for n in (1, 2, 3)),
+    *(("shuffle", (12, 4, 3), {"groups": groups}) for groups in (1, 2, 3, 6, 12)),
+    *(("gaussian", shape, {}) for shape in [*IMAGES, (7,), (5, 7)]),
     *(
         ("global_pool", shape, {"of": of})
         for shape in [*IMAGES, *SEQUENCES]
@@ -89,7 +111,7 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     *(("softmax", shape, {}) for shape in [IMAGES[1], *SEQUENCES, (7,)]),
     *(
         (layer, shape, {"p": 0.5} if layer == "dropout" else {})
-        for layer in ("relu", "relu6", "gelu", "silu", "tanh", "sigmoid", "dropout", "drop_path")
+        for layer in (*sorted(ACTIVATIONS - {"identity"}), "dropout", "drop_path")
         for shape in (IMAGES[0], (7,))
     ),
 ]
@@ -159,7 +181,13 @@ def test_the_function_of_a_layer_does_what_its_module_does(layer: str) -> None:
         net = made(name, shape, known).eval()
         x = value(name, shape, known)
         scope = {"torch": torch, "F": F, "x": x, "self": net}
-        result = eval(function(node, len(shape), Text("x"), show).flat(), scope)
+        used: set[str] = set()
+        doc = function(node, len(shape), Text("x"), show, used)
+        for item in used:
+            exec(PRELUDE[item], scope)
+        torch.manual_seed(1)
+        result = eval(doc.flat(), scope)
+        torch.manual_seed(1)
         assert torch.equal(result, net(x)), (shape, given)
 
 
@@ -177,8 +205,17 @@ def test_every_layer_of_the_language_is_tried() -> None:
         ("conv", (4, 8, 8), {"k": 3, "groups": 10**9}, "groups do not divide"),
         ("conv", (4, 8, 8), {"k": 9, "padding": 0}, "a window of 9 does not fit into 8 x 8"),
         ("conv", (4, 8, 8), {"k": 3, "padding": -1}, "`padding` is -1"),
+        ("conv", (4, 8, 8), {"k": 1, "across": 0}, "`across` is 0"),
+        ("conv", (4, 8, 8), {"k": 1, "across": 9, "padding": 0}, "a window of 1 x 9 does not fit"),
         ("pool", (4, 8, 8), {"k": 3, "padding": 2}, "at most 1 of padding"),
+        ("pool", (4, 8, 8), {"k": 3, "across": 1, "padding": 1}, "a pool of 1 takes at most 0"),
         ("crop", (4, 8, 8), {"n": 8}, "nothing is left"),
+        ("upsample", (4, 8, 8), {"n": 0}, "`n` is 0"),
+        ("shuffle", (4, 8, 8), {"groups": 3}, "3 groups do not divide 4 channels"),
+        ("conv_transpose", (4, 8, 8), {"k": 4, "stride": 1}, "only an odd window keeps the size"),
+        ("conv_transpose", (4, 8, 8), {"k": 3, "padding": -1}, "`padding` is -1"),
+        ("conv_transpose", (4, 1, 1), {"k": 3, "padding": 2}, "nothing is left of 4 x 1 x 1"),
+        ("conv_transpose", (4, 8, 8), {"k": 3, "groups": 3}, "3 groups do not divide"),
         ("dropout", (4,), {"p": 1.5}, "`p` is 1.5"),
         ("group_norm", (6, 8, 8), {"groups": 4}, "4 groups do not divide 6 channels"),
         ("group_norm", (6,), {"groups": 0}, "`groups` is 0"),

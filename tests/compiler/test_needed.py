@@ -41,8 +41,10 @@ def live(body: str, given: str = "a, b", ops: str = "") -> list[str]:
 
 @pytest.mark.parametrize(
     "keeps",
-    ["relu", "relu6", "gelu", "silu", "tanh", "pool(mean, 3, stride: 1)", "pool(max, 3, stride: 1)",
-     "conv(3)", "depthwise(3)", "conv(3, groups: 2)", "dropout(0.5)", "drop_path",
+    ["relu", "relu6", "gelu", "silu", "tanh", "mish", "square", "pool(mean, 3, stride: 1)",
+     "pool(max, 3, stride: 1)", "conv(3)", "depthwise(3)", "conv(3, groups: 2)", "dropout(0.5)",
+     "drop_path", "conv_transpose(3, stride: 1)", "shuffle(2) -> upsample(1)",
+     "pad(1) -> crop(2)",
      "relu -> conv(1)", "sums", "doubles"],
 )  # fmt: skip
 def test_zeros_through_what_keeps_them_are_left_out_of_sums(keeps: str) -> None:
@@ -55,7 +57,8 @@ def test_zeros_through_what_keeps_them_are_left_out_of_sums(keeps: str) -> None:
 
 @pytest.mark.parametrize(
     "shifts",
-    ["bn", "bn(affine: no)", "sigmoid", "conv(3, bias: yes)", "depthwise(3, bias: yes)", "adds",
+    ["bn", "bn(affine: no)", "sigmoid", "softplus", "conv(3, bias: yes)",
+     "depthwise(3, bias: yes)", "conv_transpose(3, stride: 1, bias: yes)", "gaussian", "adds",
      "relu_conv_bn(3)", "divides"],
 )  # fmt: skip
 def test_what_makes_something_of_zeros_stays(shifts: str) -> None:

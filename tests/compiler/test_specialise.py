@@ -73,6 +73,27 @@ def test_zeros_vanish_from_sums() -> None:
     assert "drop_path" not in found
 
 
+@pytest.mark.parametrize("how", ["max", "product", "mean"])
+def test_zeros_stay_in_other_joins(how: str) -> None:
+    text = CELL.replace("node n[2] = sum(", f"node n[2] = {how}(")
+    (kind,) = compiled(text.format(keep="", result="sum(n)")).program.kinds
+    chosen = [(d.path, "none") for d in kind.decisions]
+    genotype = Genotype({"u": CellGenotype(tuple(chosen), kind.sources)})
+    program = compiled(text.format(keep="", result="sum(n)"), genotype).program
+    assert layers(program).count("zero") == 5
+
+
+@pytest.mark.parametrize("how", ["max", "product"])
+def test_a_join_of_the_one_edge_that_is_kept_is_its_value(how: str) -> None:
+    text = CELL.replace("node n[2] = sum(", f"node n[2] = {how}(")
+    text = text.format(keep="keep 1 edge per node by alpha", result="sum(n)")
+    (kind,) = compiled(text).program.kinds
+    chosen = (("n[0] from x", "sep_conv_3"), ("n[1] from n[0]", "sep_conv_3"))
+    genotype = Genotype({"u": CellGenotype(chosen, kind.sources)})
+    unit = next(r for r in compiled(text, genotype).program.regions() if r.name == "u")
+    assert [n.how for _, n in unit.nodes() if isinstance(n, Join)] == ["sum"]
+
+
 def test_a_node_of_zeros_is_zeros() -> None:
     found = layers(final("none", "none", "skip", "skip", "none", result="concat(n)"))
     assert found.count("zero") == 1

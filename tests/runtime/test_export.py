@@ -74,6 +74,21 @@ SEVERAL = """
         return (h -> linear(V), look -> linear(3))
     }
 """
+LAYERS = """
+    network(classes = 3) from image[3, 5, 4] to class[classes] {
+        y = image -> conv(3, out: 8, across: 1) -> leaky_relu -> shuffle(2) -> elu -> pad(1)
+        z = y -> conv_transpose(4, groups: 2) -> selu -> softplus
+        w = y -> upsample(2) -> hardswish -> hardsigmoid -> mish -> square -> sin
+        u = concat(z, w) -> conv_transpose(3, stride: 3, out: 6) -> pool(mean, 1, across: 3)
+        return u -> shuffle(3) -> global_pool(max) -> linear(classes)
+    }
+"""
+NOISE = """
+    network(classes = 3) from image[3, 4, 4] to class[classes] {
+        y = image -> conv(3, out: 4)
+        return (y + (y -> gaussian)) -> global_pool(mean) -> linear(classes)
+    }
+"""
 
 
 def model_of(space, genotype=None, **values):
@@ -201,11 +216,16 @@ def vision():
     return model_of(dsl.load(next(path for path in PROGRAMS if path.stem == "vision")))
 
 
-@pytest.mark.parametrize("make", [bench, two_states, small, several, vision])
+def layers():
+    return model_of(space(LAYERS))
+
+
+@pytest.mark.parametrize("make", [bench, two_states, small, several, vision, layers])
 @pytest.mark.parametrize("format", ["onnx", "torch"])
 def test_other_families(tmp_path, make, format):
     """Residual blocks, a state of two parts, relus that onnxscript would fold wrongly, inputs and
-    outputs that are several, attention."""
+    outputs that are several, attention, and layers that make images larger or windows that are no
+    squares."""
     model = make()
     network, exported = written(model, tmp_path, format)
     agrees(network, read_back(exported.path, format), interface_of(model), (1, 4))
@@ -219,6 +239,13 @@ def test_random_spaces(tmp_path, number):
     _, exported = written(model, tmp_path, "onnx")
     assert exported.difference < 1e-5
     onnx.checker.check_model(onnx.load(exported.path), full_check=True)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_model_that_draws_noise_is_not_exported(tmp_path, format):
+    with pytest.raises(UserError, match="draws random numbers"):
+        written(model_of(space(NOISE)), tmp_path, format)
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_and_sizes_in_an_onnx_file(tmp_path):

@@ -9,11 +9,13 @@ import torch
 from support import space
 
 import compiler
+from compiler import layers
 from compiler.engine.elementwise import (
     Arithmetic,
     Concat,
     Crop,
     Dropout,
+    Gaussian,
     GlobalMean,
     Mask,
     Relu,
@@ -23,11 +25,12 @@ from compiler.engine.elementwise import (
     Tanh,
     Zero,
 )
+from compiler.engine.joins import Maximum, Product
 from compiler.engine.operation import Function, Operation
 
 ACTIVATIONS: dict[str, type[Operation]] = {
-    "relu": Relu, "relu6": Function, "gelu": Function, "silu": Function, "tanh": Tanh,
-    "sigmoid": Sigmoid,
+    **dict.fromkeys(sorted(layers.ACTIVATIONS - {"identity"}), Function),
+    "relu": Relu, "tanh": Tanh, "sigmoid": Sigmoid,
 }  # fmt: skip
 GIVEN = "op given(f) from x = x -> f\n"
 
@@ -63,9 +66,30 @@ def test_crops_of_one_value_add_up_in_it(runs: Any) -> None:
     }}""", Crop)  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ["sum", "mean"])
+def test_noise(on_images: Any, on_vectors: Any) -> None:
+    """Equal seeds give equal numbers, and nothing flows back through them."""
+    on_images("gaussian", Gaussian)
+    on_images("(gaussian when search) -> conv(3) -> gelu", Gaussian)
+    on_vectors("gaussian", Gaussian)
+
+
+def test_noise_is_not_drawn_again_for_the_backward_pass(pair: Any, check: Any) -> None:
+    """Where nearly nothing may be kept, it is kept all the same."""
+    text = space("""network from image[2, 6, 6] to class[3] {
+        y = image -> conv(3, out: 4) -> gelu
+        z = (y * (y -> gaussian)) -> tanh
+        return (z * (z -> gaussian)) -> conv(3) -> flatten -> linear(3)
+    }""")
+    two = pair(text, 3)
+    two.fast = compiler.build(text, passes="fast", memory=1000)
+    check(two)
+
+
+@pytest.mark.parametrize(
+    ("how", "operation"), [("sum", Sum), ("mean", Sum), ("max", Maximum), ("product", Product)]
+)
 @pytest.mark.parametrize("values", ["y, y", "y, z, y -> tanh", "z, y, z, y, w"])
-def test_sums_and_means(how: str, values: str, runs: Any) -> None:
+def test_joins(how: str, operation: type[Operation], values: str, runs: Any) -> None:
     """Of values that occur several times, and that others read after them."""
     for body in (f"{how}({values}) -> gelu", f"{how}({values}) + y", f"y * {how}({values})"):
         runs(f"""network from x[5] to class[4] {{
@@ -73,7 +97,21 @@ def test_sums_and_means(how: str, values: str, runs: Any) -> None:
             z = y -> tanh
             w = z -> linear(4)
             return {body}
-        }}""", Sum)  # fmt: skip
+        }}""", operation)  # fmt: skip
+
+
+@pytest.mark.parametrize("values", ["y, z", "y, z, w", "y, w, y"])
+@pytest.mark.parametrize(("how", "operation"), [("max", Maximum), ("product", Product)])
+def test_joins_of_equal_numbers(
+    how: str, operation: type[Operation], values: str, runs: Any
+) -> None:
+    """After a relu many are zero: they share the gradient."""
+    runs(f"""network from image[2, 6, 6] to class[3] {{
+        y = image -> conv(1, out: 4) -> relu
+        z = image -> conv(3, out: 4) -> relu
+        w = y -> conv(3) -> relu
+        return {how}({values}) -> conv(3) -> flatten -> linear(3)
+    }}""", operation)  # fmt: skip
 
 
 def test_concatenations(runs: Any) -> None:

@@ -14,6 +14,7 @@ from compiler.engine.layers import (
     MaxPool,
     MeanPool,
     StackedLinear,
+    TransposedConvolution,
 )
 
 STEP = "cell r(H) from x, h[H] {{ {} }}\n"
@@ -22,7 +23,8 @@ NETWORK = "network(H = 3) from x[T, 2] to y[T, 4] = x -> r(H) over T -> linear(4
 
 @pytest.mark.parametrize("arguments", [
     "1", "3", "2", "5, out: 3", "3, stride: 2", "4, stride: 3, padding: 2", "3, dilation: 2",
-    "3, groups: 2, out: 6", "3, groups: 4, stride: 2", "1, stride: 2, bias: yes",
+    "3, groups: 2, out: 6", "3, groups: 4, stride: 2", "1, stride: 2, bias: yes", "1, across: 5",
+    "3, across: 1, stride: 2, bias: yes", "3, across: 2, dilation: 2", "2, across: 1, padding: 1",
     "3, bias: yes, padding: 0", "6, padding: 0",
 ])  # fmt: skip
 def test_convolutions(arguments: str, on_images: Any) -> None:
@@ -34,11 +36,27 @@ def test_convolutions(arguments: str, on_images: Any) -> None:
     "3, dilation: 2", "5, dilation: 2", "3, stride: 2, dilation: 2", "5, stride: 2, dilation: 2",
     "3, bias: yes", "3, padding: 0", "6, padding: 0",
 ])  # fmt: skip
-def test_depthwise_convolutions(arguments: str, on_images: Any) -> None:
+def test_depthwise_convolutions_with_square_windows(arguments: str, on_images: Any) -> None:
     on_images(f"depthwise({arguments})", Depthwise)
 
 
 @pytest.mark.parametrize("arguments", [
+    "1", "2", "3", "4, bias: yes", "5, stride: 3, out: 6, groups: 2", "3, stride: 1",
+    "2, stride: 4, bias: yes", "3, padding: 0", "3, padding: 2, stride: 1", "4, padding: 1",
+])  # fmt: skip
+def test_transposed_convolutions(arguments: str, on_images: Any) -> None:
+    on_images(f"conv_transpose({arguments})", TransposedConvolution)
+
+
+@pytest.mark.parametrize("arguments", [
+    "1, across: 5", "3, across: 1, stride: 2, bias: yes", "3, across: 2, dilation: 2",
+])  # fmt: skip
+def test_depthwise_convolutions_with_other_windows(arguments: str, on_images: Any) -> None:
+    on_images(f"depthwise({arguments})", Convolution)
+
+
+@pytest.mark.parametrize("arguments", [
+    "1, across: 5", "3, across: 1, stride: 2", "2, across: 3",
     "2", "3", "5", "3, stride: 2", "2, stride: 2", "5, stride: 3, padding: 0", "6, padding: 0",
 ])  # fmt: skip
 @pytest.mark.parametrize(("of", "operation"), [("mean", MeanPool), ("max", MaxPool)])

@@ -11,8 +11,20 @@ from support import CIFAR, DARTS_V2, PROGRAMS, ROOT, space
 
 from compiler.compile import compile_space
 from compiler.describe import check
+from compiler.expr import show
 from compiler.instantiate import instantiate
-from compiler.ir import Call, Choice, Form, Inline, Input, Join, Layer, Repeat, Select
+from compiler.ir import (
+    Call,
+    Choice,
+    Form,
+    Inline,
+    Input,
+    Join,
+    Layer,
+    Repeat,
+    Select,
+    expressions,
+)
 from compiler.lowering import lower
 from compiler.profile import values_of
 from compiler.program import Program
@@ -258,6 +270,18 @@ def test_steps_and_stages_are_counted() -> None:
     widths = [4, 101, 4 * 2 + 2, 203]
     expected = sum(a * b for a, b in zip([3, *widths], widths, strict=False)) + 203 * 9 + 9
     assert instantiate(program).weights == expected
+
+
+def test_a_number_is_no_word() -> None:
+    """What is a word has been folded, so what is still open comes out as something else."""
+    program = lowered("""
+        op f(out = same) from x[c, _, _] =
+            x -> relu -> conv(1, out: 2 * c when out == same else out)
+        network(C = 3) from image[3, 8, 8] to out[6, 8, 8] = image -> f(out: C) -> f
+    """)
+    assert instantiate(program).weights == 3 * 3 + 3 * 6
+    texts = [show(v) for r in program.regions() for _, n in r.nodes() for v in expressions(n)]
+    assert not any("same" in text and "==" in text for text in texts)
 
 
 def test_even_kernels_are_not_padded() -> None:
