@@ -72,7 +72,7 @@ class DartsLexer(RegexLexer):
         ],
         "declarations": [
             (
-                r"(import)(\s+)([A-Za-z0-9_/]+)",
+                r"(import|extend)(\s+)([A-Za-z0-9_/]+)",
                 bygroups(Keyword.Namespace, Whitespace, Name.Namespace),
             ),
             (rf"(op)(\s+)({_NEW_NAME})", bygroups(Keyword.Declaration, Whitespace, Name.Function)),

@@ -22,6 +22,7 @@ from dsl.vocabulary import NOT_YET, RESERVED
 _KEYWORDS = (RESERVED - NOT_YET - {"yes", "no"}) | {"edge", "edges"}
 _WANTING = {
     "import": "`import std`",
+    "extend": "`extend cifar_cell`",
     "over": "`over T`",
     "earlier": "`earlier n`",
     "=": None,
@@ -86,7 +87,7 @@ def _cut_short(place: Place) -> DartsError | None:
         if word.text in _WANTING and (not next.text or next.text in begins):
             if next.text and not place.begins_line(next):
                 continue
-            code = "E0108" if word.text == "import" else "E0105"
+            code = "E0108" if word.text in ("import", "extend") else "E0105"
             message = f"nothing stands behind this `{word.text}`"
             if word.text == "->":
                 message = "`->` leads nowhere"

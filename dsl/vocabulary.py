@@ -166,7 +166,7 @@ _RESERVED = """
 RESERVED = frozenset(_RESERVED.split())
 """Words of the language, those of coming versions included; none may name anything."""
 
-NOT_YET = frozenset({"above", "entangled", "extend", "loose", "of"})
+NOT_YET = frozenset({"above", "entangled", "loose", "of"})
 """Reserved words that no program can use yet."""
 
 BUILT_IN = (
