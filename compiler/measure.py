@@ -28,4 +28,6 @@ def measure(
         return values, program, instantiate(program)
     except DartsError as error:
         blame = Blame(space.file, space.scopes)
-        raise DartsError(map(blame.told, error.diagnostics)) from None
+        # Whatever an override has done, no profile is to blame for it.
+        profiles = () if overrides else tuple(filter(None, (profile, phase)))
+        raise DartsError(blame.told(d, profiles) for d in error.diagnostics) from None

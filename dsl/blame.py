@@ -50,10 +50,10 @@ class Blame:
         self.causes: dict[Source, dict[int, ast.Declaration]] = {}
         self.mentions: dict[int, list[tuple[int, ast.Declaration]]] = {}
 
-    def told(self, found: Diagnostic) -> Diagnostic:
+    def told(self, found: Diagnostic, profiles: tuple[str, ...] = ()) -> Diagnostic:
         """A fault at the declaration that the name nearest to its place leads to.
 
-        It stays where it is if no name does, or its file extends the others.
+        If no name does, at the first of these profiles that a later file declares; else it stays.
         """
         span = found.span
         if span is None or span.source.extended_by is None:
@@ -61,15 +61,28 @@ class Blame:
         for declaration in self.whole.declarations:
             place = declaration.span
             if place.source is span.source and place.start <= span.start < place.end:
-                mentions = self.mentions_in(declaration)
-                at = bisect_left(mentions, span.start, key=lambda mention: mention[0])
-                near = mentions[max(0, at - 1) : at + 1]
-                if near:
-                    _, cause = min(near, key=lambda mention: abs(mention[0] - span.start))
+                cause = self.nearest(declaration, span.start) or self.profile(profiles, span.source)
+                if cause is not None:
                     name = title(declaration)
                     where = "the network" if name == "network" else f"`{name}`"
                     return told_at(found, keyword(cause), where)
         return found
+
+    def nearest(self, declaration: ast.Declaration, offset: int) -> ast.Declaration | None:
+        """What the name nearest to an offset in a declaration leads to."""
+        mentions = self.mentions_in(declaration)
+        at = bisect_left(mentions, offset, key=lambda mention: mention[0])
+        near = mentions[max(0, at - 1) : at + 1]
+        return min(near, key=lambda mention: abs(mention[0] - offset))[1] if near else None
+
+    def profile(self, names: tuple[str, ...], source: Source) -> ast.Declaration | None:
+        """The first of these profiles that stands in a file above `source`."""
+        declared = {
+            d.name.name: d
+            for d in self.whole.declarations
+            if isinstance(d, ast.ProfileDecl) and d.span.source.distance < source.distance
+        }
+        return next((declared[name] for name in names if name in declared), None)
 
     def mentions_in(self, declaration: ast.Declaration) -> list[tuple[int, ast.Declaration]]:
         """The names in a declaration that lead to a cause: where each begins, and the cause."""
