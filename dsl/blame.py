@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Label
@@ -36,7 +37,7 @@ def told_at(found: Diagnostic, span: Span, where: str) -> Diagnostic:
 
 
 class Blame:
-    """Finds the cause of faults in the files that `whole` is made of.
+    """Finds the causes of faults in the files whose declarations `whole` is made of.
 
     A place leads to what it names, and on to what that names. Where that way meets a declaration of
     a file that extends the place's own, the base by itself never went there.
@@ -45,8 +46,11 @@ class Blame:
     def __init__(
         self, whole: ast.File, scopes: Mapping[Source, Mapping[str, ast.Declaration]]
     ) -> None:
-        self.whole = whole
         self.scopes = scopes
+        self.declarations: dict[Source, list[ast.Declaration]] = defaultdict(list)
+        """What is left of each file, in the order of its text."""
+        for declaration in sorted(whole.declarations, key=lambda d: d.span.start):
+            self.declarations[declaration.span.source].append(declaration)
         self.causes: dict[Source, dict[int, ast.Declaration]] = {}
         self.mentions: dict[int, list[tuple[int, ast.Declaration]]] = {}
 
@@ -58,15 +62,16 @@ class Blame:
         span = found.span
         if span is None or span.source.extended_by is None:
             return found
-        for declaration in self.whole.declarations:
-            place = declaration.span
-            if place.source is span.source and place.start <= span.start < place.end:
-                cause = self.nearest(declaration, span.start) or self.profile(profiles, span.source)
-                if cause is not None:
-                    name = title(declaration)
-                    where = "the network" if name == "network" else f"`{name}`"
-                    return told_at(found, keyword(cause), where)
-        return found
+        near = self.declarations[span.source]
+        number = bisect_right(near, span.start, key=lambda d: d.span.start) - 1
+        if number < 0:
+            return found
+        cause = self.nearest(near[number], span.start) or self.profile(profiles, span.source)
+        if cause is None:
+            return found
+        name = title(near[number])
+        where = "the network" if name == "network" else f"`{name}`"
+        return told_at(found, keyword(cause), where)
 
     def nearest(self, declaration: ast.Declaration, offset: int) -> ast.Declaration | None:
         """What the name nearest to an offset in a declaration leads to."""
@@ -77,11 +82,8 @@ class Blame:
 
     def profile(self, names: tuple[str, ...], source: Source) -> ast.Declaration | None:
         """The first of these profiles that stands in a file above `source`."""
-        declared = {
-            d.name.name: d
-            for d in self.whole.declarations
-            if isinstance(d, ast.ProfileDecl) and d.span.source.distance < source.distance
-        }
+        above = self.above(source)
+        declared = {d.name.name: d for d in above if isinstance(d, ast.ProfileDecl)}
         return next((declared[name] for name in names if name in declared), None)
 
     def mentions_in(self, declaration: ast.Declaration) -> list[tuple[int, ast.Declaration]]:
@@ -98,22 +100,32 @@ class Blame:
             ]
         return self.mentions[id(declaration)]
 
-    def causes_for(self, source: Source) -> dict[int, ast.Declaration]:
-        """What each declaration leads to, by its identity, in files above `source`: the nearest."""
+    @cached_property
+    def users(self) -> Mapping[int, list[ast.Declaration]]:
+        """The declarations that name one, by its identity."""
         users: dict[int, list[ast.Declaration]] = defaultdict(list)
-        for declaration in self.whole.declarations:
+        for declaration in (d for several in self.declarations.values() for d in several):
             for _, meant in self.named(declaration):
                 users[id(meant)].append(declaration)
-        above = [d for d in self.whole.declarations if d.span.source.distance < source.distance]
+        return users
+
+    def causes_for(self, source: Source) -> dict[int, ast.Declaration]:
+        """What each declaration leads to, by its identity, in files above `source`: the nearest."""
+        above = self.above(source)
         causes = {id(declaration): declaration for declaration in above}
         waiting = deque(above)
         while waiting:
             reached = waiting.popleft()
-            for user in users[id(reached)]:
+            for user in self.users.get(id(reached), ()):
                 if id(user) not in causes:
                     causes[id(user)] = causes[id(reached)]
                     waiting.append(user)
         return causes
+
+    def above(self, source: Source) -> list[ast.Declaration]:
+        """The declarations of files that extend `source`, at once or by way of others."""
+        files = self.declarations.items()
+        return [d for home, several in files if home.distance < source.distance for d in several]
 
     def named(self, declaration: ast.Declaration) -> list[tuple[ast.Name, ast.Declaration]]:
         """The names in a declaration that stand for others, in the order of the text."""

@@ -87,8 +87,9 @@ def check_names(layer: Layer, scopes: dict[Source, Scope], found: Collector) -> 
         scopes[each.source] = replace(scope, own=late, visible=visible)
     check_recursion(own, scopes, found)
     resolve(layer.file, scopes[layer.source], scopes, found)
+    blame = Blame(layer.whole, {source: scope.visible for source, scope in scopes.items()})
     for each, scope in zip(chain[1:], plain[1:], strict=True):
-        _check_below(each, layer, scope, scopes, found)
+        _check_below(each, scope, scopes, blame, found)
     _check_anew(layer, scopes, found)
     return scopes[layer.source]
 
@@ -103,15 +104,14 @@ def _plain_scopes(layer: Layer, found: Collector) -> list[Scope]:
 
 
 def _check_below(
-    layer: Layer, top: Layer, plain: Scope, scopes: Mapping[Source, Scope], found: Collector
+    layer: Layer, plain: Scope, scopes: Mapping[Source, Scope], blame: Blame, found: Collector
 ) -> None:
     """Resolves what is left of a file that is extended; new faults come from declarations anew."""
-    left = tuple(d for d in top.whole.declarations if d.span.source is layer.source)
+    left = tuple(blame.declarations[layer.source])
     faults = _faults(replace(layer.file, declarations=left), scopes)
     if not faults:
         return
-    own = _faults(layer.file, {**scopes, layer.source: plain})
-    blame = Blame(top.whole, {source: scope.visible for source, scope in scopes.items()})
+    own = set(_faults(layer.file, {**scopes, layer.source: plain}))
     for fault in faults:
         found.take(fault if fault in own else blame.told(fault))
 
