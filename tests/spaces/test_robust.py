@@ -64,8 +64,8 @@ def test_the_number_of_architectures(name: str) -> None:
 
 @each
 def test_the_rest_is_that_of_the_paper(name: str) -> None:
-    """Of genotypes that both spaces know, the final networks are the same, text by text."""
-    pairs = [("skip_connect", 0), ("sep_conv_3x3", 1)] * 4
+    """Of a genotype that both spaces know, the final networks are the same, text by text."""
+    pairs = [("sep_conv_3x3", 0), ("sep_conv_3x3", 1)] * 4
     both = ", ".join(f"{k}={pairs}, {k}_concat=[2, 3, 4, 5]" for k in ("normal", "reduce"))
     genotype = Genotype.parse(f"Genotype({both})")
     ours, theirs = (compile_space(p, genotype=genotype) for p in (path(name), CIFAR))
