@@ -24,7 +24,7 @@ def ways(region: Region, shapes: Shapes, node: Node, source: Source | None) -> l
     operands = tuple(dict.fromkeys(node.operands))
     labels: dict[object, Label] = {}
     for operand in operands:
-        way = [label for label in _way(region, shapes, operand) if label.span.source is source]
+        way = [label for label in _way(region, shapes, operand) if label.span.source.main is source]
         for label in way[: MOST if len(operands) == 1 else 1]:
             labels.setdefault(label.span, label)
     return list(labels.values())[:MOST]

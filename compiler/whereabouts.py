@@ -22,7 +22,7 @@ class Whereabouts:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.main = program.network.span.source if program.network.span else None
+        self.main = program.network.span.source.main if program.network.span else None
         self.collector = Collector()
         self.inexact: set[Expr] = set()
         self.stack: list[Span] = []
@@ -67,12 +67,14 @@ class Whereabouts:
     ) -> DartsError:
         """A diagnostic at the innermost use in the user's own file; others become labels.
 
-        A fault of size also shows where the shapes come from.
+        Where no use is, a place in a file that it extends will do. A fault of size also shows where
+        the shapes come from.
         """
         places = [*self.stack, *([span] if span else [])]
         own = [s for s in places if s.source is self.main]
+        own = own or [s for s in places if s.source.main is self.main]
         labels = [*([label] if label else []), *(self.ways() if code in SHAPE_FAULTS else [])]
-        if span is None or span.source is self.main or not own:
+        if span is None or span.source is self.main or not own or own[-1] is span:
             return fault(code, message, span, help, *_apart(labels, span))
         name, shape = self.calls[-1] if self.calls else ("this", ())
         if any(size % 2 for size in shape[1:]):
@@ -92,7 +94,7 @@ class Whereabouts:
             if labels:
                 inputs = [node.span for _, node in region.inputs]
                 use = self.frames[depth - 1][2].span if depth else None
-                if use is not None and use.source is self.main and labels[-1].span in inputs:
+                if use is not None and use.source.main is self.main and labels[-1].span in inputs:
                     labels.append(Label(use, "flows in here"))
                 return labels
         return []

@@ -400,20 +400,45 @@ Declaration = SetDecl | OpDecl | CellDecl | NetworkDecl | ProfileDecl
 
 
 @dataclass(frozen=True)
-class Import(Node):
-    """`import a/b`."""
+class Reference(Node):
+    """A line that names another file, after the word that says what for."""
 
     path: tuple[str, ...]
+    word = ""
+
+    @property
+    def path_span(self) -> Span:
+        return _last(self.span, self.span.text.split(None, 1)[-1])
+
+
+@dataclass(frozen=True)
+class Import(Reference):
+    """`import a/b`."""
+
+    word = "import"
+
+
+@dataclass(frozen=True)
+class Extend(Reference):
+    """`extend a/b`."""
+
+    word = "extend"
 
 
 @dataclass(frozen=True)
 class File(Node):
     language: int
     imports: tuple[Import, ...]
+    extends: Extend | None
     declarations: tuple[Declaration, ...]
     comment: str | None = None
 
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The lines that name other files, in the order of the text."""
+        return self.imports if self.extends is None else (*self.imports, self.extends)
+
 
 def _last(span: Span, name: str) -> Span:
-    """The place of a name that ends `span`."""
+    """The place of what ends `span`."""
     return Span(span.source, span.end - len(name), span.end)

@@ -89,6 +89,10 @@ class Collector:
         return any(d.help == help and d.span.source is source for d in found if d.span)
 
     @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return self._of("error")
+
+    @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         return self._of("warning")
 

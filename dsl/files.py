@@ -66,8 +66,10 @@ def decode(content: bytes, name: str) -> str:
         ) from None
 
 
-def find_import(parts: tuple[str, ...], folder: Path | None, span: Span) -> Path:
-    """The file that `import a/b` means: beside the importing file, else among the shipped ones.
+def find_import(
+    parts: tuple[str, ...], folder: Path | None, span: Span, word: str = "import"
+) -> Path:
+    """The file that `import a/b` or `extend a/b` means: beside the file itself, else shipped.
 
     Raises:
         DartsError: when there is none, or when a link leads out of the folder it is looked for in.
@@ -82,7 +84,7 @@ def find_import(parts: tuple[str, ...], folder: Path | None, span: Span) -> Path
         return path
     where = "among the shipped files" if folder is None else "beside this file or among the shipped"
     known = _names(folder)
-    help = f"`import {parts[-1]}`" if parts[-1] in known else did_you_mean(written, known)
+    help = f"`{word} {parts[-1]}`" if parts[-1] in known else did_you_mean(written, known)
     raise fault("E0108", f"no `{written}` {where}", span, help)
 
 

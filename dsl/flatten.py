@@ -32,7 +32,7 @@ def flattened(space: Space) -> ast.File:
     declarations = [_written(d, space, titles) for d in (*others, *own)]
     bases = {d.name.name: d for d in space.file.declarations if isinstance(d, ast.ProfileDecl)}
     profiles = [_whole(bases[name], profile) for name, profile in space.profiles.items()]
-    return ast.File(space.file.span, 1, (), (*declarations, *profiles), space.file.comment)
+    return ast.File(space.file.span, 1, (), None, (*declarations, *profiles), space.file.comment)
 
 
 def _reached(declaration: ast.Declaration, space: Space) -> Iterator[Named]:

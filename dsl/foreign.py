@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from itertools import pairwise
 
-from dsl.diagnostics import DartsError, fault
+from dsl.diagnostics import DartsError, Label, fault
 from dsl.place import CLOSES, Place
 from dsl.source import Span
 
@@ -71,10 +71,11 @@ def _quoted(place: Place) -> DartsError | None:
     end = place.found.span.start + (len(quoted[0]) if quoted else 1)
     span = Span(place.source, place.found.span.start, end)
     name = (quoted[2] or quoted[3] or "").removesuffix(".darts") if quoted else ""
-    if place.back(1).text == "import":
+    word = place.back(1).text
+    if word in ("import", "extend"):
         plain = re.fullmatch(r"\w+(/\w+)*", name)
-        help = f"`import {name}`" if plain else None
-        return fault("E0108", "a file is imported by its bare name", span, help)
+        help = f"`{word} {name}`" if plain else None
+        return fault("E0108", f"a file is {word}ed by its bare name", span, help)
     return fault("E0105", "words stand without quotes", span, f"`{name}`" if name else None)
 
 
@@ -87,18 +88,35 @@ def _import(place: Place) -> DartsError | None:
     if place.back(2).text == "import" and found.text == "as":
         help = f"`import {place.back(1).text}`"
         return fault("E0108", "what is imported keeps its name", found.span, help)
-    if place.back(2).text == "import" and found.text == "." and place.back(1).is_name:
+    word = place.back(2).text
+    if word in ("import", "extend") and found.text == "." and place.back(1).is_name:
         last = place.after[0] if place.after else found
         span = place.between(place.back(1), last)
-        return fault(
-            "E0108", "a file is imported by its bare name", span, f"`import {place.back(1).text}`"
-        )
+        help = f"`{word} {place.back(1).text}`"
+        return fault("E0108", f"a file is {word}ed by its bare name", span, help)
     if found.text == "import" and "CELL" in place.expected:
-        message = "imports stand before the declarations"
+        begun = place.declaration is not None and place.declaration.text != "extend"
+        message = f"imports stand before {'the declarations' if begun else '`extend`'}"
         return fault("E0108", message, found.span, "move it up")
-    if place.back(1).text == "import" and found.text in (".", "/"):
-        message = "a file is imported by its name, from the folder of this one"
-        return fault("E0105", message, found.span, "`import name` or `import folder/name`")
+    word = place.back(1).text
+    if word in ("import", "extend") and found.text in (".", "/"):
+        message = f"a file is {word}ed by its name, from the folder of this one"
+        return fault("E0105", message, found.span, f"`{word} name` or `{word} folder/name`")
+    return None
+
+
+def _extend(place: Place) -> DartsError | None:
+    """`extend` twice, with several files, or behind a declaration."""
+    found = place.found
+    first = next((word for word in place.before if word.text == "extend"), None)
+    again = found.text == "extend" and "CELL" in place.expected
+    if first is not None and (again or (found.text == "," and place.back(2) is first)):
+        help = "let one of the two extend the other" if again else None
+        labels = [Label(first.span, "the first")] if again else []
+        return fault("E0111", "a file extends one other", found.span, help, *labels)
+    if again:
+        message = "`extend` stands before the declarations"
+        return fault("E0111", message, found.span, "move it up")
     return None
 
 
@@ -284,6 +302,7 @@ def _condition(place: Place) -> DartsError | None:
 RULES: tuple[Rule, ...] = (
     _quoted,
     _import,
+    _extend,
     _comment,
     _any_size,
     _sign,

@@ -20,7 +20,6 @@ from dsl.vocabulary import (
     COUNTERS,
     JOINS,
     LAYERS,
-    NOT_YET,
     PHASES,
     RESERVED,
     SPLIT,
@@ -72,7 +71,7 @@ class DartsLexer(RegexLexer):
         ],
         "declarations": [
             (
-                r"(import)(\s+)([A-Za-z0-9_/]+)",
+                r"(import|extend)(\s+)([A-Za-z0-9_/]+)",
                 bygroups(Keyword.Namespace, Whitespace, Name.Namespace),
             ),
             (rf"(op)(\s+)({_NEW_NAME})", bygroups(Keyword.Declaration, Whitespace, Name.Function)),
@@ -126,7 +125,6 @@ class DartsLexer(RegexLexer):
             (rf"\b(?:{'|'.join([*JOINS, SPLIT])})(?=\s*\()", Name.Builtin),
             (_all(FLAGS), Keyword.Constant),
             (_all(OPERATORS), Operator.Word),
-            (_all(NOT_YET), Keyword.Reserved),
             (_all(RESERVED), Keyword),
             (_all(LAYERS), Name.Builtin),
             (_all({*WORDS}), Name.Constant),

@@ -7,7 +7,7 @@ over, and nothing is reported: that is for `dsl.load`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dsl import ast
@@ -18,7 +18,7 @@ from dsl.settings import SETTINGS
 from dsl.source import Source, Span
 from dsl.vocabulary import COUNTERS, JOINS, LAYERS, PHASES, SPLIT, STRENGTHS, WORDS
 
-_START = re.compile(r"^[ \t]*(?:import|set|op|cell|network|profile)\b", re.MULTILINE)
+_START = re.compile(r"^[ \t]*(?:import|extend|set|op|cell|network|profile)\b", re.MULTILINE)
 """Where a declaration begins; no other construct begins with these words."""
 _TEXT = re.compile(r"#[^\n]*|[^\s#]+")
 
@@ -29,9 +29,10 @@ DECLARED = {ast.SetDecl: "set", ast.OpDecl: "op", ast.CellDecl: "cell", ast.Prof
 class Definition:
     """What a name means.
 
-    `kind` is "import", "set", "op", "cell", "network", "profile", "parameter", "input", "size"
-    (bound by a pattern), "value", "group", "shared", "loop", or what the language begins with:
-    "layer", "join", "function", "word", "phase", "counter", "strength", "setting" or "argument".
+    `kind` is "import" (also of `extend`), "set", "op", "cell", "network", "profile", "parameter",
+    "input", "size" (bound by a pattern), "value", "group", "shared", "loop", or what the language
+    begins with: "layer", "join", "function", "word", "phase", "counter", "strength", "setting" or
+    "argument".
     `span` is where the name is bound, None for what the language begins with; `node` what binds it.
     `owner` is the declaration around it, or the layer or set that an argument belongs to.
     """
@@ -65,7 +66,7 @@ def readable(source: Source) -> ast.File:
         # Offsets stay, so places in this text are places in the other.
         return parse(Source(source.name, "".join(pieces), source.path))
     except DartsError:
-        return ast.File(Span(source, 0, 0), 1, (), ())
+        return ast.File(Span(source, 0, 0), 1, (), None, ())
 
 
 def _is_sound(piece: str) -> bool:
@@ -90,9 +91,15 @@ def declarations(file: ast.File) -> dict[str, Named]:
     return found
 
 
-def occurrences(file: ast.File, imported: Mapping[str, Named]) -> tuple[Occurrence, ...]:
-    """All names in a file that mean something, in the order of the text."""
-    reader = _Reader(file, imported)
+def occurrences(
+    file: ast.File, imported: Mapping[str, Named], below: Sequence[ast.File] = ()
+) -> tuple[Occurrence, ...]:
+    """All names in a file that mean something, in the order of the text.
+
+    `imported` are the declarations of other files that it sees, `below` the file that it extends,
+    then the one that this extends, and so on.
+    """
+    reader = _Reader(file, imported, below)
     reader.file(file)
     return tuple(sorted(reader.found, key=lambda o: (o.span.start, o.span.end)))
 
@@ -126,14 +133,17 @@ Names = Mapping[str, Definition]
 class _Reader:
     """Walks a file; `owner` is the declaration it is in. The names of a body hold in all of it."""
 
-    def __init__(self, file: ast.File, imported: Mapping[str, Named]) -> None:
+    def __init__(
+        self, file: ast.File, imported: Mapping[str, Named], below: Sequence[ast.File]
+    ) -> None:
         self.found: list[Occurrence] = []
         self.owner = ""
         visible = {**imported, **declarations(file)}
         self.declared = {name: defined(node) for name, node in visible.items()}
-        profiles = [d for d in file.declarations if isinstance(d, ast.ProfileDecl)]
+        whole = [d for each in (file, *below) for d in each.declarations]
+        profiles = [d for d in whole if isinstance(d, ast.ProfileDecl)]
         self.profiles = {p.name.name: defined(p) for p in reversed(profiles)}
-        networks = [d for d in file.declarations if isinstance(d, ast.NetworkDecl)]
+        networks = [d for d in whole if isinstance(d, ast.NetworkDecl)]
         self.parameters = {
             p.name: Definition(p.name, "parameter", p.name_span, p, "network")
             for network in networks[:1]
@@ -141,11 +151,9 @@ class _Reader:
         }
 
     def file(self, file: ast.File) -> None:
-        for node in file.imports:
-            path = "/".join(node.path)
-            written = node.span.text.split(None, 1)[-1]
-            span = Span(node.span.source, node.span.end - len(written), node.span.end)
-            self.add(span, Definition(path, "import", span, node))
+        for node in file.references:
+            span = node.path_span
+            self.add(span, Definition("/".join(node.path), "import", span, node))
         for declaration in file.declarations:
             self.declaration(declaration)
 

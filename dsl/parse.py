@@ -54,14 +54,19 @@ class _Builder(Transformer_NonRecursive):
     def start(self, meta: Meta, children: list[Any]) -> ast.File:
         language, *rest = children
         imports = tuple(c for c in rest if isinstance(c, ast.Import))
-        declarations = tuple(c for c in rest if not isinstance(c, ast.Import))
-        return ast.File(self.span(meta), language, imports, declarations, self.comment_above(0))
+        extends = next((c for c in rest if isinstance(c, ast.Extend)), None)
+        declarations = tuple(c for c in rest if not isinstance(c, ast.Import | ast.Extend))
+        comment = self.comment_above(0)
+        return ast.File(self.span(meta), language, imports, extends, declarations, comment)
 
     def language(self, meta: Meta, children: list[Any]) -> int:
         return int(float(children[0]))
 
     def import_(self, meta: Meta, children: list[Any]) -> ast.Import:
         return ast.Import(self.span(meta), tuple(map(str, children[0])))
+
+    def extend(self, meta: Meta, children: list[Any]) -> ast.Extend:
+        return ast.Extend(self.span(meta), tuple(map(str, children[0])))
 
     def path(self, meta: Meta, children: list[Any]) -> list[Token]:
         return children

@@ -12,7 +12,7 @@ from dsl.grammar import parser
 from dsl.source import Source, Span
 from dsl.vocabulary import RESERVED
 
-DECLARATIONS = frozenset({"set", "op", "cell", "network", "profile", "import"})
+DECLARATIONS = frozenset({"set", "op", "cell", "network", "profile", "import", "extend"})
 STATEMENTS = frozenset({"node", "shared", "keep", "auxiliary", "return"})
 CLOSES = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(
@@ -69,7 +69,7 @@ class Place:
     def ends_expression(self) -> bool:
         """Whether a whole expression stands before; the parser may have left it behind already."""
         left = {"__ANON_0", "PROFILE", "RETURN"} & self.expected
-        header = self.back(2).text in ("import", "language")
+        header = self.back(2).text in ("import", "extend", "language")
         return bool(left) and self.back(1).ends_expression and not header
 
     @property

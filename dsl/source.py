@@ -10,11 +10,28 @@ from pathlib import Path
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One file's text. `name` is what diagnostics call it: the path as the user gave it."""
+    """One file's text. `name` is what diagnostics call it: the path as the user gave it.
+
+    `extended_by` is the file for which this one was read, where that extends it.
+    """
 
     name: str
     text: str = field(repr=False)
     path: Path | None = None
+    extended_by: Source | None = None
+
+    @property
+    def main(self) -> Source:
+        """The file that this one is a part of: what extends what extends it; mostly itself."""
+        source = self
+        while source.extended_by is not None:
+            source = source.extended_by
+        return source
+
+    @property
+    def distance(self) -> int:
+        """How many files lie between this one and `main`: 0 for that itself."""
+        return 0 if self.extended_by is None else 1 + self.extended_by.distance
 
     @cached_property
     def line_starts(self) -> list[int]:

@@ -34,7 +34,10 @@ class Profile:
 
 @dataclass(frozen=True)
 class Space:
-    """A resolved program: the declarations seen in each of its files, its network, its profiles."""
+    """A resolved program: the declarations seen in each of its files, its network, its profiles.
+
+    Where `source` extends another file, what is left of that is among the declarations of `file`.
+    """
 
     source: Source
     file: ast.File

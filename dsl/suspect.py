@@ -15,19 +15,20 @@ _MANY_TIMES = (ast.Each, ast.Group, ast.Repeat, ast.Over)
 
 def check_suspects(
     file: ast.File,
+    whole: ast.File,
     imports: Iterable[Imported],
-    own: Mapping[str, Named],
     profiles: Mapping[str, Profile],
     found: Collector,
 ) -> None:
     """Warns of what a sound file declares and does not use, and of choices that are none.
 
-    A file without a network is there to be imported: what it declares is used elsewhere.
+    `whole` is the file with what is left of the one that it extends. A file without a network is
+    there to be imported: what it declares is used elsewhere.
     """
-    networks = [d for d in file.declarations if isinstance(d, ast.NetworkDecl)]
+    networks = [d for d in whole.declarations if isinstance(d, ast.NetworkDecl)]
     _check_imports(file, imports, found)
     if networks:
-        _check_declarations(file, own, found)
+        _check_declarations(file, whole, found)
     for declaration in file.declarations:
         if isinstance(declaration, ast.OpDecl | ast.CellDecl | ast.NetworkDecl):
             _check_parameters(declaration, found)
@@ -52,16 +53,16 @@ def _check_imports(file: ast.File, imports: Iterable[Imported], found: Collector
             found.add("W0101", message, imported.span, "remove this line")
 
 
-def _check_declarations(file: ast.File, own: Mapping[str, Named], found: Collector) -> None:
+def _check_declarations(file: ast.File, whole: ast.File, found: Collector) -> None:
     """What only an unused declaration uses is not reported: the end of the chain is, once."""
     used: set[str] = set()
-    for declaration in file.declarations:
+    for declaration in whole.declarations:
         if not isinstance(declaration, ast.ProfileDecl):
             title = None if isinstance(declaration, ast.NetworkDecl) else declaration.name
             used |= {node.name for node in _names_below(declaration) if node is not title}
-    for name, declaration in own.items():
-        if name not in used:
-            kind = kind_of(declaration).split()[1]
+    for declaration in file.declarations:
+        if isinstance(declaration, Named) and declaration.name.name not in used:
+            name, kind = declaration.name.name, kind_of(declaration).split()[1]
             message = f"the {kind} `{name}` is never used"
             found.add("W0201", message, declaration.name.span, "use it, or remove it")
 

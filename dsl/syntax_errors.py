@@ -17,11 +17,12 @@ from dsl.foreign import Rule
 from dsl.misplaced import until
 from dsl.place import CLOSES, DECLARATIONS, STATEMENTS, Place, Word, stopped
 from dsl.source import Source
-from dsl.vocabulary import NOT_YET, RESERVED
+from dsl.vocabulary import RESERVED
 
-_KEYWORDS = (RESERVED - NOT_YET - {"yes", "no"}) | {"edge", "edges"}
+_KEYWORDS = (RESERVED - {"yes", "no"}) | {"edge", "edges"}
 _WANTING = {
     "import": "`import std`",
+    "extend": "`extend cifar_cell`",
     "over": "`over T`",
     "earlier": "`earlier n`",
     "=": None,
@@ -86,20 +87,11 @@ def _cut_short(place: Place) -> DartsError | None:
         if word.text in _WANTING and (not next.text or next.text in begins):
             if next.text and not place.begins_line(next):
                 continue
-            code = "E0108" if word.text == "import" else "E0105"
+            code = "E0108" if word.text in ("import", "extend") else "E0105"
             message = f"nothing stands behind this `{word.text}`"
             if word.text == "->":
                 message = "`->` leads nowhere"
             return fault(code, message, word.span, _WANTING[word.text])
-    return None
-
-
-def _coming(place: Place) -> DartsError | None:
-    """Words of the language that this version cannot use."""
-    for word in (place.found, place.back(1)):
-        if word.text in NOT_YET and not (word is place.found and _is_naming(place)):
-            message = f"`{word.text}` is reserved for a coming version of the language"
-            return fault("E0107", message, word.span)
     return None
 
 
@@ -246,7 +238,6 @@ _RULES: tuple[Rule, ...] = (
     _misspelt,
     *foreign.RULES,
     _cut_short,
-    _coming,
     _reserved,
     _unclosed,
     *misplaced.RULES,

@@ -232,9 +232,6 @@ _RESERVED = """
 RESERVED = frozenset(_RESERVED.split())
 """Words of the language; none may name anything."""
 
-NOT_YET = frozenset({"extend"})
-"""Reserved words that no program can use yet."""
-
 BUILT_IN = (
     frozenset(LAYERS) | frozenset(JOINS) | {SPLIT} | WORDS | frozenset(PHASES) | frozenset(COUNTERS)
 )

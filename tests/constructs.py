@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsl import ast
+from dsl import ast, files
+from dsl.lookup import declarations
+from dsl.parse import parse
 from dsl.vocabulary import COUNTERS, JOINS, LAYERS, PHASES, SPLIT, STRENGTHS
 
+STD = declarations(parse(files.read(files.SHIPPED / "std.darts", "std")))
 STATEFUL = frozenset({
     "conv", "depthwise", "conv_transpose", "linear", "bn", "layer_norm", "group_norm", "attention",
     "position", "embedding", "dropout", "drop_path", "gaussian",
@@ -37,7 +40,8 @@ EVERY = frozenset(
         *("one state", "two states", "over", "over without states", "words", "tied"),
         *("mask per sequence", "repeat", "at", "several places", "window", "tap", "auxiliary"),
         *("several inputs", "several outputs", "op that gives a list"),
-        *("import", "parameter in a profile", "profile of a profile", "profile over either"),
+        *("import", "extend", "declared anew"),
+        *("parameter in a profile", "profile of a profile", "profile over either"),
     }
 )  # fmt: skip
 
@@ -45,7 +49,11 @@ EVERY = frozenset(
 def constructs(file: ast.File) -> set[str]:
     """Those of EVERY that occur in a file."""
     walk = _Walk(file)
-    found = {"import"} if file.imports else set()
+    found = {reference.word for reference in file.references}
+    if file.extends is not None:
+        # random spaces extend nothing else
+        anew = {d.name.name for d in file.declarations if isinstance(d, ast.OpDecl)} & set(STD)
+        found |= {"declared anew"} if anew else set()
     for declaration in file.declarations:
         found |= set(walk.declaration(declaration))
     unknown = found - EVERY

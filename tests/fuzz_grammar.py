@@ -86,7 +86,7 @@ def _word(draw: Random, terminal: str, before: str, fresh: list[str]) -> str:
     """
     if terminal == "NAME" and before in ("by", "without"):
         return draw.choice([strength.split()[-1] for strength in STRENGTHS])
-    if terminal == "NAME" and before == "import":
+    if terminal == "NAME" and before in ("import", "extend"):
         return "std"
     if terminal == "NAME" and before in NAMING and fresh:
         return fresh.pop()

@@ -17,6 +17,13 @@ FAVOURITES = (
     "profiles", "alpha", "without", "step",
 )  # fmt: skip
 
+ANEW = (
+    "op norm = bn(affine: yes)",
+    "op sep_conv(k, stride = 1) = relu -> conv(k, stride: stride) -> norm",
+    "op dil_conv(k, stride = 1, dilation = 2) = relu -> sep_conv(k, stride: stride)",
+    "op relu_conv_bn(k, out = same, stride = 1) = conv(k, out: out, stride: stride) -> norm",
+)
+
 
 def random_space(number: int) -> str:
     """The text of space `number`."""
@@ -42,10 +49,16 @@ class _Space:
             case _:
                 network = self.recurrent(words=family == "words")
         head = ["language 1"]
-        declarations = "\n".join([*self.stock.declarations, network])
+        declarations = [*self.stock.declarations, network]
         if self.stock.uses_std:
-            head.append("import std")
-        return "\n".join([*head, "", declarations, ""])
+            extends = self.draw.chance(0.15)
+            head.append("extend std" if extends else "import std")
+            declarations += self.anew() if extends else []
+        return "\n".join([*head, "", *declarations, ""])
+
+    def anew(self) -> list[str]:
+        """Some operations of `std` in other words, which its others are made of too."""
+        return self.draw.random.sample(ANEW, self.draw.random.choice((0, 1, 2)))
 
     # -- networks
 

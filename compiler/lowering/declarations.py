@@ -117,10 +117,17 @@ class Lowering:
         self.collector.extend(DartsError(map(self.at_use, error.diagnostics)))
 
     def at_use(self, found: Diagnostic) -> Diagnostic:
-        """A diagnostic at the innermost use in the user's own file, its own place a label."""
+        """A diagnostic at the innermost use in the user's own file, its own place a label.
+
+        Where no use is, one in a file that it extends will do.
+        """
         main = self.space.source
         own = [use for use in self.uses if use.span.source is main]
-        if found.span is None or found.span.source is main or not own:
+        if found.span is None or found.span.source is main:
+            return found
+        if not own and found.span.source.main is not main:
+            own = [use for use in self.uses if use.span.source.main is main]
+        if not own:
             return found
         name, span = own[-1].declaration.name.name, own[-1].span
         labels = (Label(found.span, "here"), *found.labels)
@@ -464,6 +471,10 @@ class Lowering:
         return replace(declared, stage=known.index(place))
 
     def order(self, span: Span) -> tuple[int, int]:
+        """Where a declaration comes among all: those of the space itself first, in its order."""
+        spans = [declaration.span for declaration in self.space.file.declarations]
+        if span in spans:
+            return 0, spans.index(span)
         return list(self.space.scopes).index(span.source), span.start
 
     def settles(self, node: ast.Node, scope: Mapping[str, ast.Declaration]) -> bool:

@@ -32,22 +32,22 @@ def formatted(source: Source) -> str:
 def printed(file: ast.File) -> str:
     """A tree in the same layout, with the comments that it holds; its spans are not looked at."""
     parts = _parts(file)
-    for part, node in zip(parts, (file, *file.imports, *file.declarations), strict=True):
+    for part, node in zip(parts, (file, *file.references, *file.declarations), strict=True):
         if isinstance(node, ast.File | ast.OpDecl | ast.CellDecl) and node.comment is not None:
             part.above.append(Above(f"# {node.comment}", False))
     return _text(parts)
 
 
 def _parts(file: ast.File) -> list[Part]:
-    header = [said(f"language {file.language}"), *map(_import, file.imports)]
+    header = [said(f"language {file.language}"), *map(_reference, file.references)]
     return [Part(laid_out(pieces)) for pieces in (*header, *map(_declaration, file.declarations))]
 
 
 def _text(parts: Sequence[Part]) -> str:
     """The parts one below the other.
 
-    A blank line stands between them, but not between imports, and not between neighbours of a
-    single line that begin with the same word and have no comment between them.
+    A blank line stands between them, but not between the lines of the head, and not between
+    neighbours of a single line that begin with the same word and have no comment between them.
     """
     lines: list[Row] = []
     begun = ""
@@ -55,7 +55,7 @@ def _text(parts: Sequence[Part]) -> str:
         made = rows(part.items) if part.items else []
         first = made[0].code.split()[0] if made else ""
         alike = first == begun and len(made) == 1 and not part.above
-        if lines and not alike and first != "import":
+        if lines and not alike and first not in ("import", "extend"):
             lines.append(Row(0))
         for comment in part.above:
             lines.append(Row(0, comment.text))
@@ -69,10 +69,10 @@ def _text(parts: Sequence[Part]) -> str:
 # ---- declarations --------------------------------------------------------------------------------
 
 
-def _import(node: ast.Import) -> list[Piece]:
+def _reference(node: ast.Reference) -> list[Piece]:
     first, *rest = node.path
     further = [piece for name in rest for piece in (Word("/"), Word(name))]
-    return [*said(f"import {first}"), *further]
+    return [*said(f"{node.word} {first}"), *further]
 
 
 def _declaration(node: ast.Declaration) -> list[Piece]:

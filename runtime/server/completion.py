@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lsprotocol.types import CompletionItem, CompletionItemKind, Position
 
@@ -19,7 +19,8 @@ from runtime.server.documents import Document, Documents
 Item = CompletionItem
 Kind = CompletionItemKind
 
-_TOP = ("import", "set", "op", "cell", "network", "profile")
+_TOP = ("import", "extend", "set", "op", "cell", "network", "profile")
+_FILES = ("import", "extend")
 _STATEMENTS = ("node", "shared", "keep", "return")
 _NAMING = frozenset({"op", "cell", "set", "node", "shared", "for", "from", "to", "below"})
 """Words after which a new name stands, or one of a pattern."""
@@ -42,7 +43,8 @@ def complete(documents: Documents, document: Document, position: Position) -> li
         return []
     visible = {**documents.imported(document), **declarations(document.file)}
     items: dict[str, Item] = {}
-    for item in _Completer(document, here, visible).items():
+    below = [other.file for other in documents.below(document)]
+    for item in _Completer(document, here, visible, below).items():
         items.setdefault(item.label, item)
     for number, item in enumerate(items.values()):
         item.sort_text = f"{number:04}"
@@ -50,10 +52,20 @@ def complete(documents: Documents, document: Document, position: Position) -> li
 
 
 class _Completer:
-    """The items at one place. `visible` are the declarations of the file and of its imports."""
+    """The items at one place.
 
-    def __init__(self, document: Document, here: Context, visible: Mapping[str, Named]) -> None:
+    `visible` are the declarations that the file sees; `below` are those that it extends.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        here: Context,
+        visible: Mapping[str, Named],
+        below: Sequence[ast.File],
+    ) -> None:
         self.document = document
+        self.declarations = [d for f in (document.file, *below) for d in f.declarations]
         self.here = here
         self.visible = visible
         self.bound = here.bound()
@@ -62,7 +74,7 @@ class _Completer:
         here, before = self.here, self.here.back()
         if not here.words:
             yield from _keywords("language 1", *_TOP)
-        elif here.head == "import" and before in ("import", "/") and not here.starts_line:
+        elif here.head in _FILES and before in (*_FILES, "/") and not here.starts_line:
             yield from self.files()
         elif not here.brackets and here.starts_line and not here.goes_on:
             yield from _keywords(*_TOP)
@@ -190,7 +202,7 @@ class _Completer:
 
     def profile(self) -> Iterator[Item]:
         here, before = self.here, self.here.back()
-        profiles = [d for d in self.document.file.declarations if isinstance(d, ast.ProfileDecl)]
+        profiles = [d for d in self.declarations if isinstance(d, ast.ProfileDecl)]
         if here.inside == "profile" and before != "=":
             yield from self.settings()
         elif here.brackets:
@@ -205,8 +217,8 @@ class _Completer:
 
     def settings(self) -> Iterator[Item]:
         """The network's parameters, then the settings, without those that are set already."""
-        networks = [d for d in self.document.file.declarations if isinstance(d, ast.NetworkDecl)]
-        for parameter in (p for network in networks for p in network.parameters):
+        networks = [d for d in self.declarations if isinstance(d, ast.NetworkDecl)]
+        for parameter in (p for network in networks[:1] for p in network.parameters):
             if parameter.name not in self.here.given:
                 yield Item(f"{parameter.name} = ", kind=Kind.TypeParameter, detail="a parameter")
         for name, setting in SETTINGS.items():

@@ -10,7 +10,7 @@ from itertools import pairwise
 from dsl.vocabulary import RESERVED
 
 _WORD = re.compile(r"#[^\n]*|[A-Za-z_]\w*|[0-9][\w.]*|->|//|[=!<>]=|\S", re.ASCII)
-_STARTS = frozenset({"language", "import", "set", "op", "cell", "network", "profile"})
+_STARTS = frozenset({"language", "import", "extend", "set", "op", "cell", "network", "profile"})
 _HEADS = frozenset({"op", "cell", "network"})
 _GOES_ON = frozenset({"->", "//", "==", "!=", "<=", ">=", *"=,([:+-*/%^<>"})
 """Words after which an expression goes on."""

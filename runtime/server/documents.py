@@ -1,4 +1,4 @@
-"""The files that the editor has open, the files that they import, and the names in them."""
+"""The files that the editor has open, the files that they name, and the names in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from pygls.uris import from_fs_path, to_fs_path
 
 from dsl import ast, files
 from dsl.diagnostics import DartsError
-from dsl.lookup import Occurrence, declarations, occurrences, readable
+from dsl.limits import MAX_IMPORTS
+from dsl.lookup import (
+    DECLARED,
+    Definition,
+    Occurrence,
+    declarations,
+    occurrences,
+    readable,
+)
 from dsl.scope import Named
 from dsl.source import Source, Span
 from runtime.server.analysis import Analysis, analyse
@@ -78,20 +86,52 @@ class Documents:
 
     def occurrences(self, document: Document) -> tuple[Occurrence, ...]:
         """All names in a document that mean something, in the order of the text."""
-        return occurrences(document.file, self.imported(document))
+        below = [other.file for other in self.below(document)]
+        return occurrences(document.file, self.imported(document), below)
 
     def imported(self, document: Document) -> dict[str, Named]:
-        """What the imports of a document bring; where two bring one name, the first."""
+        """What a document sees of other files; where two bring one name, the first.
+
+        Of one that it extends it sees what that sees.
+        """
         found: dict[str, Named] = {}
-        for node in document.file.imports:
-            other = self.import_of(document, node)
-            found = {**(declarations(other.file) if other is not None else {}), **found}
+        for each in (document, *self.below(document)):
+            if each is not document:
+                found = {**declarations(each.file), **found}
+            for node in each.file.imports:
+                other = self.named_by(each, node)
+                if other is not None:
+                    brought = [other, *self.below(other)]
+                    for layer in brought:
+                        found = {**declarations(layer.file), **found}
         return found
 
-    def import_of(self, document: Document, node: ast.Import) -> Document | None:
-        """The file that an import means; None where there is none that can be read."""
+    def below(self, document: Document) -> list[Document]:
+        """The document that one extends, what that extends, and so on."""
+        found = [document]
+        while found[-1].file.extends is not None and len(found) <= MAX_IMPORTS:
+            other = self.named_by(found[-1], found[-1].file.extends)
+            if other is None or other in found:
+                break
+            found.append(other)
+        return found[1:]
+
+    def declared_below(self, document: Document, definition: Definition) -> Span | None:
+        """Where something is declared that a document declares anew; None where it is new."""
+        if definition.span is None or definition.kind not in DECLARED.values():
+            return None
+        for other in self.below(document):
+            for node in other.file.declarations:
+                if isinstance(node, ast.NetworkDecl) or DECLARED[type(node)] != definition.kind:
+                    continue
+                if node.name.name == definition.name:
+                    return node.name.span
+        return None
+
+    def named_by(self, document: Document, node: ast.Reference) -> Document | None:
+        """The file that is imported or extended; None where there is none that can be read."""
         try:
-            return self.at(files.find_import(node.path, document.folder, node.span))
+            return self.at(files.find_import(node.path, document.folder, node.span, node.word))
         except DartsError:
             return None
 

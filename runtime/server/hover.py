@@ -110,19 +110,22 @@ def _declaration(documents: Documents, document: Document, meant: Definition) ->
             header(node),
             node.comment,
             *_decisions(documents, document, meant),
-            _of(meant, document),
+            _of(documents, document, meant),
         )
     assert node is not None
     lines = node.span.text.splitlines()
     lines = [*lines[:MOST_LINES], "…"] if len(lines) > MOST_LINES else lines
-    return _shown("\n".join(lines), _of(meant, document))
+    return _shown("\n".join(lines), _of(documents, document, meant))
 
 
-def _of(meant: Definition, document: Document) -> str | None:
-    """Which file an imported name comes from."""
-    if meant.span is None or meant.span.source.path in (None, document.path):
+def _of(documents: Documents, document: Document, meant: Definition) -> str | None:
+    """Which file an imported name comes from, or one that is declared anew."""
+    span, said = meant.span, "of"
+    if span is not None and span.source.path == document.path:
+        span, said = documents.declared_below(document, meant), "in place of that of"
+    if span is None or span.source.path is None:
         return None
-    return f"of `{meant.span.source.path.stem}`"
+    return f"{said} `{span.source.path.stem}`"
 
 
 def _decisions(documents: Documents, document: Document, meant: Definition) -> Iterator[str]:
@@ -143,13 +146,16 @@ def _network(documents: Documents, document: Document, meant: Definition) -> str
 
 
 def _import(documents: Documents, document: Document, meant: Definition) -> str | None:
-    assert isinstance(meant.node, ast.Import)
-    other = documents.import_of(document, meant.node)
+    assert isinstance(meant.node, ast.Reference)
+    other = documents.named_by(document, meant.node)
     if other is None:
         return None
-    names = declarations(other.file)
+    names: dict[str, None] = {}
+    for each in (*reversed(documents.below(other)), other):
+        names |= dict.fromkeys(declarations(each.file))
     brings = "brings " + ", ".join(f"`{name}`" for name in names)
-    return _shown(f"import {meant.name}", other.file.comment, brings if names else None)
+    code = f"{meant.node.word} {meant.name}"
+    return _shown(code, other.file.comment, brings if names else None)
 
 
 def _value(documents: Documents, document: Document, meant: Definition) -> str:

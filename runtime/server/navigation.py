@@ -32,21 +32,27 @@ def occurrence_at(
 
 
 def definition(documents: Documents, document: Document, position: Position) -> Location | None:
-    """Where the name at a position is bound; of an import, the file."""
+    """Where the name at a position is bound; of an import, the file.
+
+    From what is declared anew the way leads to where it was declared before.
+    """
     found = occurrence_at(documents, document, position)
     if found is None:
         return None
     meant = found.definition
-    if isinstance(meant.node, ast.Import):
-        other = documents.import_of(document, meant.node)
+    if isinstance(meant.node, ast.Reference):
+        other = documents.named_by(document, meant.node)
         return None if other is None else Location(other.uri, other.lines.range(0, 0))
-    if meant.span is None:
+    span = meant.span
+    if span == found.span:
+        span = documents.declared_below(document, meant) or span
+    if span is None:
         return None
     try:
-        home = documents.home(document, meant.span)
+        home = documents.home(document, span)
     except DartsError:
         return None
-    return Location(home.uri, home.lines.span(meant.span))
+    return Location(home.uri, home.lines.span(span))
 
 
 def references(
@@ -62,14 +68,18 @@ def references(
 
 
 def renamable(documents: Documents, document: Document, position: Position) -> Range | None:
-    """The place of the name at a position, where the document itself binds it."""
+    """The place of the name at a position, where the document itself binds it.
+
+    What it declares anew has the name that it had before.
+    """
     found = occurrence_at(documents, document, position)
     if found is None or found.definition.span is None or found.definition.kind == "import":
         return None
     if found.definition.kind == "profile" and found.definition.name in ("search", "final"):
         return None
     bound_here = found.definition.span.source.path == document.path
-    return document.lines.span(found.span) if bound_here else None
+    is_new = documents.declared_below(document, found.definition) is None
+    return document.lines.span(found.span) if bound_here and is_new else None
 
 
 def renamed(

@@ -20,6 +20,7 @@ FILES = sorted([*ROOT.glob("spaces/*.darts"), *ROOT.glob("tests/compiler/program
 GRAMMAR = ROOT / "docs" / "editors" / "vscode" / "syntaxes" / "darts.tmLanguage.json"
 TEXT = """
 import a/b
+extend c
 set steps = { sink none, sep_conv(k, stride: 2) for k in (3, 5) if k > 3 as five }  # options
 op twice(f, depth = 1.5e-3) from x[c, _, _] = x -> f when not search else f
 cell unit(C) from x {
@@ -34,6 +35,8 @@ profile short = search { data = digits  epochs = 3  betas = (0.5, yes)  edge = 4
 EXPECTED = [
     (Keyword.Namespace, "import"),
     (Name.Namespace, "a/b"),
+    (Keyword.Namespace, "extend"),
+    (Name.Namespace, "c"),
     (Name.Constant, "steps"),
     (Keyword, "sink"),
     (Name, "sep_conv"),

@@ -176,7 +176,9 @@ def test_nothing_can_be_read() -> None:
 def test_files(path: Path) -> None:
     """In a sound file every name that the tree reads means something, at a place of its own."""
     file = readable(Source(path.name, path.read_text(encoding="utf-8")))
-    found = occurrences(file, imported(file, path.parent))
+    below = extended(file, path.parent)
+    seen = {name: d for each in (*reversed(below), file) for name, d in seen_by(each, path).items()}
+    found = occurrences(file, seen, below)
     places = {(o.span.start, o.span.end) for o in found}
     assert len(places) == len(found)
     for declaration in file.declarations:
@@ -185,12 +187,24 @@ def test_files(path: Path) -> None:
                 assert (node.span.start, node.span.end) in places, node
 
 
-def imported(file: ast.File, folder: Path) -> dict[str, Named]:
-    found: dict[str, Named] = {}
+def seen_by(file: ast.File, path: Path) -> dict[str, Named]:
+    """What a file declares and imports."""
+    found = declarations(file)
     for node in file.imports:
-        path = files.find_import(node.path, folder, node.span)
-        found |= declarations(parse(files.read(path, path.name)))
+        found |= declarations(other(node, path.parent))
     return found
+
+
+def extended(file: ast.File, folder: Path) -> list[ast.File]:
+    found = [file]
+    while found[-1].extends is not None:
+        found.append(other(found[-1].extends, folder))
+    return found[1:]
+
+
+def other(node: ast.Reference, folder: Path) -> ast.File:
+    path = files.find_import(node.path, folder, node.span)
+    return parse(files.read(path, path.name))
 
 
 def is_new(node: ast.Name, declaration: ast.Declaration) -> bool:

@@ -10,8 +10,9 @@ from string import ascii_lowercase
 from compiler.describe import check
 from dsl import DartsError, ast, load_text
 from dsl.files import SHIPPED
+from dsl.parse import parse
 from dsl.settings import SETTINGS
-from dsl.source import Span
+from dsl.source import Source, Span
 from dsl.vocabulary import BUILT_IN, RESERVED, STRENGTHS
 
 SEED = 0
@@ -68,7 +69,7 @@ def _uses(text: str) -> Iterator[tuple[int, int]]:
     What binds a name is none of them, nor is a size in a pattern, which binds a name where it
     is not known, nor a label of one's own.
     """
-    file = load_text(text).file
+    file = parse(Source("text", text))
     bound: set[Span] = set()
     for node in file.walk():
         match node:
@@ -94,7 +95,7 @@ def _spans(node: ast.Node) -> Iterator[Span]:
             words = re.finditer(r"\w+", node.strength_span.text)
             start = node.strength_span.start
             yield from (Span(node.span.source, start + w.start(), start + w.end()) for w in words)
-        case ast.Import():
+        case ast.Reference():
             yield Span(node.span.source, node.span.end - len(node.path[-1]), node.span.end)
         case ast.Item(label=label, loops=loops) if label in [loop.name for loop in loops]:
             yield node.label_span

@@ -7,6 +7,8 @@ import torch
 from safetensors import safe_open
 
 import dsl
+from dsl.flatten import flattened
+from dsl.layout import printed
 from runtime import rundir
 from runtime.errors import UserError
 from runtime.rundir import Checkpoint
@@ -182,3 +184,19 @@ def test_a_refusal_of_the_disk_is_one_line_that_names_the_file(folder, monkeypat
     monkeypatch.setattr(rundir, "save_file", full)
     with pytest.raises(UserError, match="cannot write the run: No space left on device"):
         folder.write_weights("best.safetensors", {"a": torch.zeros(1)})
+
+
+def test_the_copy_of_a_space_that_extends_another_is_that_space(tmp_path):
+    """With the file that it extends beside it; what that finds among the shipped stays there."""
+    (tmp_path / "sub").mkdir()
+    mine = "language 1\nextend cifar_cell\nop a(stride = 1) = conv(3, stride: stride)\n"
+    (tmp_path / "sub" / "mine.darts").write_text(mine)
+    text = "language 1\nextend sub/mine\nset candidates = { skip, a }\n"
+    (tmp_path / "main.darts").write_text(text)
+    space = dsl.load(tmp_path / "main.darts")
+    folder = rundir.create(space.name, tmp_path / "run")
+    assert folder.write_space(space) == "main.darts"
+    paths = (p.relative_to(folder.path) for p in folder.path.rglob("*.darts"))
+    assert sorted(map(str, paths)) == ["main.darts", "sub/mine.darts"]
+    copy = dsl.load(folder.path / "main.darts")
+    assert printed(flattened(copy)) == printed(flattened(space))

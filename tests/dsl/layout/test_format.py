@@ -188,7 +188,9 @@ class Trees:
 
     def file(self) -> ast.File:
         imports = self.some(lambda: ast.Import(NOWHERE, self.some(self.name, 1, 2)), 0, 3)
-        return ast.File(NOWHERE, 1, imports, self.some(self.declaration, 0), self.comment())
+        extends = self.maybe(lambda: ast.Extend(NOWHERE, self.some(self.name, 1, 2)))
+        declarations = self.some(self.declaration, 0)
+        return ast.File(NOWHERE, 1, imports, extends, declarations, self.comment())
 
 
 SEEDS = st.integers(0, 2**32)

@@ -169,3 +169,22 @@ def test_every_place_has_an_answer(labels: Labels, cut: int) -> None:
     labels(SOUND[:cut] + "|")
     labels(SOUND[:cut] + "|" + SOUND[cut + 5 :])
     labels(SOUND[:cut] + ")]}= |" + SOUND[cut:])
+
+
+def test_behind_extend(open_text: Callable[..., Any]) -> None:
+    """What the extended file declares and imports, its profiles and its network's parameters."""
+
+    def offered(text: str) -> list[str]:
+        documents, document = open_text("language 1\nextend b\n" + text.replace("|", ""), b=SOUND)
+        place = document.lines.text.index(text.replace("|", "")) + text.index("|")
+        items = complete(documents, document, document.lines.position(place))
+        return [item.label for item in items]
+
+    assert {"twice", "unit", "sep_conv"} <= set(offered("op new from x = x -> |"))
+    assert offered("profile long = |") == ["search", "final"]
+    assert offered("profile long { |")[:2] == ["C = ", "N = "]
+    assert offered("cell c from x = x -> choose |")[:1] == ["steps"]
+
+
+def test_files_to_extend(labels: Labels) -> None:
+    assert labels("language 1\nextend |") == labels("language 1\nimport |")

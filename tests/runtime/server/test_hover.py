@@ -137,3 +137,17 @@ def test_every_name(path: Path) -> None:
     for occurrence in documents.occurrences(document):
         text = hover.hover(documents, document, occurrence.definition)
         assert bool(text) is (occurrence.definition.kind != "word"), occurrence
+
+
+def test_what_is_extended(open_text: Callable[..., Any]) -> None:
+    """A reference says what the file brings; what is declared anew says in place of what."""
+    documents, document = open_text(
+        "language 1\nextend b\nop bump(k) = conv(k)\n",
+        b="# Ops\nlanguage 1\nextend c\nop bump(k) = relu\n",
+        c="language 1\nop other = gelu\n",
+    )
+    found = {o.span.text: o.definition for o in documents.occurrences(document)}
+    assert hover.hover(documents, document, found["b"]) == (
+        "```darts\nextend b\n```\n\nOps\n\nbrings `other`, `bump`"
+    )
+    assert "in place of that of `b`" in str(hover.hover(documents, document, found["bump"]))

@@ -145,3 +145,54 @@ def is_inside(symbol: DocumentSymbol) -> bool:
     """The protocol wants a name within its symbol."""
     whole, name = symbol.range, symbol.selection_range
     return whole.start <= name.start and name.end <= whole.end
+
+
+EXTENDING = """language 1
+extend b
+
+op bump = tanh
+set steps = { bump, other }
+profile long = search { epochs = 9  width = 3 }
+"""
+EXTENDED = """language 1
+import d
+op bump = relu
+set steps = { bump, conv(1) }
+cell unit from x = x -> choose steps
+network(width) from x[3] to y[_] = x -> linear(width) -> unit
+profile search { width = 2 }
+"""
+
+
+@pytest.fixture
+def extending(open_text: Callable[..., Opened]) -> Opened:
+    return open_text(EXTENDING, b=EXTENDED, d="language 1\nop other = gelu\n")
+
+
+@pytest.mark.parametrize(
+    ("mark", "file", "line"),
+    [("extend |b", "b", 0), ("op |bump", "b", 2), ("{ |bump", "main", 3), ("|other", "d", 1),
+     ("set |steps", "b", 3), ("= |search", "b", 6), ("|width", "b", 5), ("|long", "main", 5)],
+)  # fmt: skip
+def test_definitions_behind_extend(
+    extending: Opened, tmp_path: Path, mark: str, file: str, line: int
+) -> None:
+    """What is declared anew leads to where it was declared before."""
+    documents, document = extending
+    found = navigation.definition(documents, document, position(document, mark))
+    assert found is not None
+    assert (found.uri, found.range.start.line) == (uri_of(tmp_path / f"{file}.darts"), line)
+
+
+def test_what_is_declared_anew_keeps_its_name(extending: Opened) -> None:
+    documents, document = extending
+    for mark in ("op |bump", "{ |bump", "set |steps", "|other"):
+        assert navigation.renamable(documents, document, position(document, mark)) is None
+    assert navigation.renamable(documents, document, position(document, "|long")) is not None
+    with pytest.raises(UserError, match="already means something"):
+        navigation.renamed(documents, document, position(document, "|long"), "unit")
+
+
+def test_files_that_extend_each_other(open_text: Callable[..., Opened]) -> None:
+    documents, document = open_text("language 1\nextend b\n", b="language 1\nextend main\n")
+    assert [d.path.stem for d in documents.below(document) if d.path] == ["b"]
