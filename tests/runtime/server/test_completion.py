@@ -63,7 +63,7 @@ def test_sets(labels: Labels, end: str) -> None:
 def test_named_arguments(labels: Labels) -> None:
     """Inside a call: the names it takes and was not given, of layers, ops and sets."""
     start = SOUND + "cell other(C) from x { return x -> "
-    assert labels(start + "conv(3, |")[:2] == ["out: ", "stride: "]
+    assert labels(start + "conv(3, |")[:2] == ["out: ", "across: "]
     assert "stride: " not in labels(start + "conv(3, stride: 2, |)")
     assert labels(start + "twice(|)")[:2] == ["f: ", "depth: "]
     assert labels(start + "choose steps(|")[:2] == ["k: ", "stride: "]

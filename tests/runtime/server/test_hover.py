@@ -63,7 +63,7 @@ def test_op(shown: Shown) -> None:
 
 def test_layer(shown: Shown) -> None:
     text = shown("|conv(3")
-    assert "conv(k, out: same, stride: 1" in text and LAYERS["conv"].doc in text
+    assert "conv(k, out: same, across: same, stride: 1" in text and LAYERS["conv"].doc in text
 
 
 def test_argument(shown: Shown) -> None:
