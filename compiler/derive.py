@@ -221,16 +221,25 @@ def _selected(kind: Region, edges: Sequence[EdgeAudit]) -> dict[str, str]:
     keep = kind.keep
     if keep is None:
         return {edge.decision.path: edge.option for edge in edges}
-    ranked = [ranked for edge in edges for ranked in _ranked(edge, keep.unit)]
+    ranked = [
+        ranked
+        for edge in edges
+        for ranked in _ranked(edge, "edges" if edge.decision.node is None else keep.unit)
+    ]
     order = sorted(range(len(ranked)), key=lambda number: -ranked[number].rank)
     first: dict[str, int] = {}
     for number in order:
         first.setdefault(ranked[number].place, number)
     strong = [n for n in order if keep.above is None or ranked[n].rank > keep.above]
     taken = set(first.values())
+    edges = {edge.decision.path for edge in edges if edge.decision.node is not None}
     for number in strong:
         place = ranked[number].place
-        among = len(taken) if keep.in_all else _count(taken, ranked, place)
+        among = (
+            sum(ranked[n].path in edges for n in taken)
+            if keep.in_all
+            else _count(taken, ranked, place)
+        )
         if number not in taken and (keep.count is None or among < keep.count):
             taken.add(number)
     found: dict[str, list[str]] = {}

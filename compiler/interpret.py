@@ -33,7 +33,7 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
-    is_in_place,
+    is_term_by_term,
     is_mask,
 )
 from compiler.layers import padding, window
@@ -250,7 +250,7 @@ class Run:
         paths = [d.path for d in self.kind.decisions]
         weights = self.weights[self.kind.name][paths.index(node.decision)]
         inner = self.bound(node, env, operands)
-        joint = len(operands) > 1 and not is_in_place(node.region)
+        joint = len(operands) > 1 and not is_term_by_term(node)
         run = self.step if joint else self.value
         terms = [
             weight * run(option.body, dict(inner), operands, f"{at}.{key(option.label)}")
