@@ -194,8 +194,11 @@ def watched(
     weights: Mapping[str, Sequence[Tensor]],
     hidden: Sequence[Tensor],
 ) -> dict[str, Tensor]:
-    """The layers with weights that a program runs, in order, with what each reads first."""
-    run = Watched(state, weights, True, hidden or None)
+    """The layers with weights that a program runs, in order, with what each reads first.
+
+    That is in evaluation, where a norm of zeros gives other numbers than zeros.
+    """
+    run = Watched(state, weights, False, hidden or None)
     run.visits = {}
     run.region(program.network, _env(program, read), list(read), "")
     return run.visits

@@ -95,8 +95,11 @@ def check(number: int, text: str, folder: Path) -> None:
         randomise(network)
         for made, of in ((net.model, net.program), (network, program)):
             assert instantiate(of).weights == sum(p.numel() for p in made.parameters())
+        mix = hot(net.program.kinds, chosen)
+        heirs = inherited(net.program, program, network, chosen, state, mix, read)
         for training in (True, False):
-            agree(nets, program, network, chosen, state, read, training)
+            agree(net, program, network, heirs, mix, state, read, training)
+        meant(net.program, program, chosen, heirs.state, read)
     final(space, genotype)
 
 
@@ -107,7 +110,8 @@ def read_back(derivation: Derivation, kinds: Sequence[Region], folder: Path) -> 
     assert Genotype.load(folder / "genotype.yaml") == genotype
     chosen = resolve(genotype, list(kinds))
     assert chosen == {kind.name: dict(genotype.cells[kind.name].decisions) for kind in kinds}
-    if all(map(is_fixed, kinds)):
+    nested = any(d.within for kind in kinds for d in kind.decisions)
+    if all(map(is_fixed, kinds)) and not nested:
         assert resolve(Genotype.parse(str(genotype)), list(kinds)) == chosen
 
 
@@ -333,32 +337,40 @@ def matching(part: Tensor, whole: Tensor) -> Tensor:
 
 
 def agree(
-    nets: Mapping[str, Supernet],
+    net: Supernet,
     program: Program,
     network: nn.Module,
-    chosen: Mapping[str, Mapping[str, str]],
+    heirs: Inherited,
+    mix: Mix,
     state: Mapping[str, Tensor],
     read: Read,
     training: bool,
 ) -> None:
     """With all mass on what is chosen, the search program is the network made of that."""
-    net = nets["none"]
-    mix = hot(net.program.kinds, chosen)
     expected = interpreted(net.program, net.model, state, mix, training, read)
-    heirs = inherited(net.program, program, network, chosen, state, mix, read)
+    of_weights = {n: g for n, g in expected.gradients.items() if not n.startswith("mix of ")}
+    expected = Result(expected.values, of_weights)
     names = {**heirs.names, **{name: name for name in read}}
-    rest = {name for name in expected.gradients if not name.startswith("mix of ")}
-    expected = Result(expected.values, {n: expected.gradients[n] for n in rest})
     same(interpreted(program, network, heirs.state, {}, training, read), expected, names, heirs)
     same(generated(network, heirs.state, {}, training, read), expected, names, heirs)
     generated(net.model, state, mix, training, read)
     shared = tuple(shared_paths(program, network))
-    own = {n: of for n, of in heirs.names.items() if not n.startswith(shared)}
-    statistics(net, network, own)
+    statistics(net, network, {n: of for n, of in heirs.names.items() if not n.startswith(shared)})
+
+
+def meant(
+    program: Program,
+    final: Program,
+    chosen: Mapping[str, Mapping[str, str]],
+    state: Mapping[str, Tensor],
+    read: Read,
+) -> None:
+    """A final program is what an open one comes to if what is not chosen is not computed."""
     given, hidden = parted(read)
-    outputs, _ = decided(net.program, chosen, program, heirs.state, given, training, hidden)
-    for value, other in zip(flat(outputs), expected.values, strict=True):
-        close(value, other, scale(expected.values))
+    expected = list(flat(interpret(final, given, state, {}, False, hidden or None)))
+    outputs, _ = decided(program, chosen, final, state, given, False, hidden)
+    for value, other in zip(flat(outputs), expected, strict=True):
+        close(value, other, scale(expected))
 
 
 def alike(nets: Mapping[str, Supernet], state: Mapping[str, Tensor], read: Read) -> None:
@@ -421,7 +433,6 @@ def final(space: Space, genotype: Genotype) -> None:
     what the open program comes to."""
     compiled = compile_space(space, genotype=genotype)
     program = measure(space, "final", None, {})[1]
-    chosen = resolve(genotype, program.kinds)
     make = execute(compiled.source, "<random>")["Network"]
     network = make()
     state = {name: value.clone() for name, value in network.state_dict().items()}
@@ -430,10 +441,7 @@ def final(space: Space, genotype: Genotype) -> None:
         expected = interpreted(compiled.program, network, state, {}, training, read)
         result = generated(network, state, {}, training, read)
         same(result, expected, {name: name for name in expected.gradients})
-        given, hidden = parted(read)
-        outputs, _ = decided(program, chosen, compiled.program, state, given, training, hidden)
-        for value, other in zip(flat(outputs), expected.values, strict=True):
-            close(value, other, scale(expected.values))
+    meant(program, compiled.program, resolve(genotype, program.kinds), state, read)
     if compiled.program.network.auxiliary:
         headed = make(auxiliary=True)
         headed.load_state_dict(state, strict=False)
