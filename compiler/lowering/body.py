@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from compiler.lowering.declarations import Lowering
 
 MOST_MEMBERS = 1000
+NOWHERE = ""
+"""The node of an edge where no op is evaluated on one."""
 
 
 class Body:
@@ -64,8 +66,8 @@ class Body:
         """The body this one is a branch of."""
         self.node: str | None = None
         self.edge_source: str | None = None
-        self.edge_node: str | None = None
-        """The node that the edge enters on which an op is evaluated in place."""
+        self.edge_node: str | None = NOWHERE
+        """The node that the edge enters on which an op is evaluated in place, None for `return`."""
         self.user: str | None = None
         """The op that is evaluated in place here."""
         self.decisions = Decisions()
@@ -115,7 +117,7 @@ class Body:
         """Decisions in an op that is evaluated in place, and on no node, are called after it."""
         outer = self.user, self.edge_node
         self.user = name
-        if self.edge_source is not None and self.edge_node is None:
+        if self.edge_source is not None and self.edge_node == NOWHERE:
             self.edge_node = self.node
         try:
             yield
@@ -125,7 +127,9 @@ class Body:
     @property
     def deciding(self) -> str | None:
         """The node that a decision here is made for: of an op on an edge, the node of that."""
-        return self.edge_node or self.node or self.user
+        if self.edge_source is None:
+            return self.node or self.user
+        return self.node if self.edge_node == NOWHERE else self.edge_node
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
