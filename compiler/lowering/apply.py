@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Const, Expr, Symbol, const, opens, substitute, symbols
+from compiler.expr import Const, Expr, Symbol, const, substitute, symbols
 from compiler.ir import (
     Arguments,
     Dims,
@@ -36,6 +36,7 @@ from compiler.lowering.values import (
     as_operands,
     closes_over,
     holds_numbers,
+    is_chosen,
     is_tied,
     kind,
 )
@@ -222,7 +223,7 @@ def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Sp
         return _inlined(body, declaration, arguments, operands)
     is_op = "make it an op"
     widths.check_known(body, operands, f"`{name}` is a cell, and reads", span, is_op)
-    if any(isinstance(value, Expr) and opens(value) for value in arguments.values()):
+    if any(is_chosen(value) for value in arguments.values()):
         message = f"`{name}` is a cell, and a number that it is given is still to be chosen"
         raise fault("E0612", message, span, "let the cell choose it, or make it an op")
     if closing:

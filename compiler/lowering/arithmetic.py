@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from compiler.expr import Binary, Const, Expr, InexactDivision, Symbol, negation, opens
 from compiler.expr import binary as of_numbers
-from compiler.lowering import widths
+from compiler.lowering import choices, widths
 from compiler.lowering.values import Poison, Ref, Value, is_operation, kind
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
@@ -78,6 +78,9 @@ def _of_values(body: Body, node: ast.Binary, left: Value, right: Value) -> Ref:
         return body.ref(body.builder.elementwise(node.operator, operands, span=node.span))
     swapped = isinstance(right, Ref)
     number = _number(left, node, node.left) if swapped else _number(right, node, node.right)
+    if opens(number):
+        message = f"`{opens(number)[0].decision}` is still to be chosen, and a value has no slices"
+        raise fault("E0611", message, node.span, "choose between two values")
     made = body.builder.elementwise(node.operator, operands, number, swapped, node.span)
     if node.operator in ("*", "/"):  # zeros stay zeros
         return body.ref(made)
@@ -111,6 +114,7 @@ def _number(value: Value, node: ast.Unary | ast.Binary, side: ast.Expr) -> Expr:
         return value
     if isinstance(value, Poison):
         raise DartsError(())
+    choices.check_reckoned(value, side.span)
     wanted, help = "numbers", None
     if node.operator in OF_VALUES:
         wanted = "values or numbers"

@@ -153,7 +153,7 @@ class Body:
         region = self.builder.finish(tuple(result.number for result in results))
         if region.keep is not None:
             self.decisions.check_kept()
-        region.decisions = tuple(self.decisions.made)
+        region.decisions = self.decisions.obeyed(region)
         region.sources = self.decisions.sources(region)
         return region
 
@@ -332,10 +332,17 @@ class Body:
             return
         if self.region.auxiliary:
             raise fault("E0715", "a network has one auxiliary output", statement.span)
+        start = len(self.region.values)
         result = self.named("auxiliary", statement.value)
         if isinstance(result, Ref):
             known, span = "a `linear` of a known width at its end", statement.value.span
             widths.check_known(self, (result,), "the network gives back", span, known)
+            if any(
+                isinstance(self.region.node(i), Choice)
+                for i in range(start, len(self.region.values))
+            ):
+                message = "the auxiliary head is in no search network, so nothing in it is chosen"
+                raise fault("E0605", message, span)
             self.region.auxiliary += (result.number,)
         elif not isinstance(result, Poison):
             raise fault("E0401", f"this is {kind(result)}, not one value", statement.value.span)
@@ -451,6 +458,7 @@ class Body:
             return value
         if isinstance(value, Poison):
             raise DartsError(())
+        choices.check_reckoned(value, node.span)
         raise fault("E0401", f"a number is needed here, this is {kind(value)}", node.span)
 
     def constant(self, node: ast.Expr) -> Any:

@@ -322,8 +322,8 @@ class Lowering:
                 f"`{declaration.name.name}` is a cell, and gives",
                 declaration.body.result.span,
             )
-            known = "a layer of a known width at its end, or an op"
-            widths.check_known(body, refs, what, span, known)
+            advice = "a layer of a known width at its end, or an op"
+            widths.check_known(body, refs, what, span, advice)
         if region.states is not None:
             return inputs.with_states(body, declaration, result)
         if not isinstance(result, Ref):

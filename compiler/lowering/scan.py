@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Expr, opens, show
+from compiler.expr import Expr, show
 from compiler.lowering import apply, calls, widths
-from compiler.lowering.values import Declared, Poison, Ref, Scanned, Value, is_operation, kind
+from compiler.lowering.values import (
+    Declared,
+    Poison,
+    Ref,
+    Scanned,
+    Value,
+    is_chosen,
+    is_operation,
+    kind,
+)
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
 from dsl.source import Span
@@ -81,7 +90,7 @@ def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -
     name, known = inner.declaration.name.name, "a layer of a known width before it"
     widths.check_known(body, operands, f"`{name}` runs over time, and reads", span, known)
     arguments = calls.complete(body, inner)
-    if any(isinstance(value, Expr) and opens(value) for value in arguments.values()):
+    if any(is_chosen(value) for value in arguments.values()):
         message = f"`{name}` runs over time, and a number that it is given is still to be chosen"
         raise fault("E0612", message, span, "let the cell choose it")
     shapes = [body.builder.shape(o.number)[1:] for o in operands]

@@ -350,6 +350,11 @@ def closes_over(value: Value) -> bool:
     return any(closes_over(part) for part in _parts(value))
 
 
+def is_chosen(value: Value) -> bool:
+    """Whether an argument is a number that is still to be chosen."""
+    return isinstance(value, ChosenNumber) or (isinstance(value, Expr) and bool(opens(value)))
+
+
 def holds_numbers(value: Value) -> bool:
     """Whether an operation holds numbers that are open in the body it comes from."""
     match value:

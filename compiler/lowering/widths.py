@@ -206,7 +206,7 @@ def _check_outcomes(argument: str, value: Expr, span: Span) -> None:
         if isinstance(number, bool | str) or not isinstance(number, int) or number < 1:
             message = f"`{argument}` can be {number}, but must be a whole number of at least 1"
             raise fault("E0503", message, span)
-    if found and max(found) != evaluate(value, {}):  # type: ignore[type-var]
+    if found and max(found) != evaluate(value, {}):
         message = f"`{argument}` is largest where what is chosen is not, so it has no slices"
         raise fault("E0611", message, span, "`choose entangled` of the numbers meant")
 
@@ -222,7 +222,7 @@ def outcomes(size: Expr) -> Iterator[Expr]:
 def _check_kernel(arguments: dict[str, Expr], span: Span) -> None:
     """Slices of a window are the squares around its centre, and give an image of one size."""
     sizes = [size.value for size in outcomes(arguments["k"]) if isinstance(size, Const)]
-    if any(size % 2 == 0 for size in sizes):  # type: ignore[operator]
+    if any(size % 2 == 0 for size in sizes):
         raise fault("E0611", "entangled kernels have one centre, so they are odd", span)
     for argument, usual in (("padding", AUTO), ("across", SAME)):
         if arguments[argument] != Const(usual):
