@@ -107,7 +107,7 @@ class Open(Expr):
 
     @property
     def largest(self) -> Plain:
-        return max(self.values)  # type: ignore[type-var]
+        return max(self.values)
 
 
 class TooLong(OverflowError):

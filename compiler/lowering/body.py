@@ -248,7 +248,11 @@ class Body:
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):
             self.decisions.aliases[name] = start - 0.5
             result = replace(result, name=name)
-        modules = [i for i in new if is_module(self.region.node(i))]
+        modules = [
+            i
+            for i in new
+            if is_module(self.region.node(i)) and not widths.is_slice(self.region.node(i))
+        ]
         own = [
             i
             for i in modules

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from compiler.expr import Const, Expr, Open, opens
 from compiler.ir import Option, Region
 from compiler.ir import choices as choices_of
-from compiler.lowering import apply, capture, labels
+from compiler.lowering import apply, capture, labels, widths
 from compiler.lowering import options as sets
 from compiler.lowering.values import (
     Amount,
@@ -166,6 +166,7 @@ def _between_calls(
         if not isinstance(result, Ref):
             raise DartsError(())
         made.append(Option(label, sink, inner_body.builder.finish((result.number,))))
+    widths.check_options(made, span)
     region.options = tuple(made)
     region.outputs = sets.pass_through(region, names, shapes)
     operands_ = tuple(o.number for o in operands)
@@ -220,6 +221,8 @@ def joined(body: Body, several: Several, how: str, span: Span) -> Ref:
         paths = {node.decision for _, _, node in choices_of(branch)}
         if paths:
             body.decisions.condition(condition, chosen.birth.clock, paths)
+    if how == "sum":
+        widths.check_options(made, chosen.span)
     region.options = tuple(made)
     shapes = [body.builder.shape(o) for o in operands]
     names = [node.name for _, node in made[0].body.inputs]
@@ -320,6 +323,7 @@ def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Regio
         if written:  # with the set, before its options were applied
             body.decisions.condition(condition, operation.birth.clock, written)
         made.append(Option(option.label, option.sink, branch))
+    widths.check_options(made, options.span)
     region.options = tuple(made)
     region.outputs = sets.pass_through(region, names, shapes)
     return region

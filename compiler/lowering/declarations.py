@@ -318,12 +318,9 @@ class Lowering:
         if is_cell:
             values = result if isinstance(result, tuple) else (result,)
             refs = tuple(value for value in values if isinstance(value, Ref))
-            what, span = (
-                f"`{declaration.name.name}` is a cell, and gives",
-                declaration.body.result.span,
-            )
+            what = f"`{declaration.name.name}` is a cell, and gives"
             advice = "a layer of a known width at its end, or an op"
-            widths.check_known(body, refs, what, span, advice)
+            widths.check_known(body, refs, what, declaration.body.result.span, advice)
         if region.states is not None:
             return inputs.with_states(body, declaration, result)
         if not isinstance(result, Ref):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from compiler.builder import Builder
 from compiler.expr import Const, Open, opens, symbols
 from compiler.ir import Condition, Option, Region
-from compiler.lowering import apply, choices, labels
+from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
     Composed,
     Declared,
@@ -184,6 +184,7 @@ def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:
         builder = Builder(Region(label, "branch", span=span))
         inputs = [builder.input(f"x{i}", shape) for i, shape in enumerate(shapes)]
         made.append(Option(label, sink, builder.finish((inputs[place],))))
+    widths.check_options(made, span)
     region.options = tuple(made)
     builder = Builder(region)
     region.outputs = tuple(builder.input(f"x{i}", s) for i, s in enumerate(shapes))[:1]

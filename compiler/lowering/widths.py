@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
 from compiler.expr import Const, Expr, Open, evaluate, opens, substitute
-from compiler.ir import Dims, Option, Region, channel_axis
+from compiler.ir import Choice, Dims, Input, Layer, Node, Option, Region, channel_axis
 from compiler.lowering import labels
 from compiler.lowering.values import LayerOperation, Ref
 from dsl.diagnostics import fault
@@ -104,6 +104,15 @@ def narrowed(body: Body, value: Ref, span: Span) -> Ref:
     return _mixed(body, opens(size), value, make, "narrow", span)
 
 
+def is_slice(node: Node) -> bool:
+    """Whether a node does nothing but take slices of a value."""
+    if isinstance(node, Choice):
+        inner = [n for option in node.region.options for _, n in option.body.nodes()]
+        done = [n for n in inner if not isinstance(n, Input)]
+        return bool(done) and all(map(is_slice, done))
+    return isinstance(node, Layer) and node.layer == "narrow"
+
+
 def width(shape: Dims) -> Expr:
     return shape[channel_axis(len(shape))]
 
@@ -129,6 +138,19 @@ def check_alike(body: Body, values: list[Ref], span: Span) -> None:
         chosen = next(o for size in found for o in opens(size))
         message = f"values that meet have one width, but `{chosen.decision}` chooses that of one"
         raise fault("E0612", message, span, "choose one number for both, or project one of them")
+
+
+def check_options(options: list[Option], span: Span) -> None:
+    """Options of one choice are chosen to be of one width.
+
+    Raises:
+        DartsError: where they are not.
+    """
+    found = [option.body.output.shape for option in options]
+    chosen = [number for shape in found for size in shape for number in opens(size)]
+    if chosen and len(set(found)) > 1:
+        message = f"options have one width, but `{chosen[0].decision}` chooses that of some"
+        raise fault("E0612", message, span, "choose one number for all, or project some of them")
 
 
 def check_concat(body: Body, values: list[Ref], span: Span) -> None:
