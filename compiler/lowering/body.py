@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import Builder, is_module
@@ -22,7 +23,17 @@ from compiler.expr import (
     truth,
 )
 from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan
-from compiler.lowering import arithmetic, calls, choices, flow, labels, options, repeat, scan
+from compiler.lowering import (
+    arithmetic,
+    calls,
+    choices,
+    flow,
+    labels,
+    options,
+    repeat,
+    scan,
+    widths,
+)
 from compiler.lowering.decisions import Decisions
 from compiler.lowering.values import (
     POISON,
@@ -79,6 +90,10 @@ class Body:
         """How many edges of the body have been written out."""
         self.shared_names: set[str] = set()
         self.part_names: dict[tuple[str, int], str] = {}
+        self.sharing: str | None = None
+        """What is shared and used just now."""
+        self.shared_parts: Iterator[int] = count()
+        """Counts the parts of it whose options share them."""
 
     def inside(self, region: Region) -> Body:
         """A body for a region inside this one."""
@@ -153,7 +168,7 @@ class Body:
         region = self.builder.finish(tuple(result.number for result in results))
         if region.keep is not None:
             self.decisions.check_kept()
-        region.decisions = tuple(self.decisions.made)
+        region.decisions = self.decisions.obeyed(region)
         region.sources = self.decisions.sources(region)
         return region
 
@@ -248,7 +263,11 @@ class Body:
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):
             self.decisions.aliases[name] = start - 0.5
             result = replace(result, name=name)
-        modules = [i for i in new if is_module(self.region.node(i))]
+        modules = [
+            i
+            for i in new
+            if is_module(self.region.node(i)) and not widths.is_slice(self.region.node(i))
+        ]
         own = [
             i
             for i in modules
@@ -332,8 +351,17 @@ class Body:
             return
         if self.region.auxiliary:
             raise fault("E0715", "a network has one auxiliary output", statement.span)
+        start = len(self.region.values)
         result = self.named("auxiliary", statement.value)
         if isinstance(result, Ref):
+            known, span = "a `linear` of a known width at its end", statement.value.span
+            widths.check_known(self, (result,), "the network gives back", span, known)
+            if any(
+                isinstance(self.region.node(i), Choice)
+                for i in range(start, len(self.region.values))
+            ):
+                message = "the auxiliary head is in no search network, so nothing in it is chosen"
+                raise fault("E0605", message, span)
             self.region.auxiliary += (result.number,)
         elif not isinstance(result, Poison):
             raise fault("E0401", f"this is {kind(result)}, not one value", statement.value.span)
@@ -449,6 +477,7 @@ class Body:
             return value
         if isinstance(value, Poison):
             raise DartsError(())
+        choices.check_reckoned(value, node.span)
         raise fault("E0401", f"a number is needed here, this is {kind(value)}", node.span)
 
     def constant(self, node: ast.Expr) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from compiler.ir import Condition, Decision, Region
+from compiler.ir import Condition, Decision, Region, choices
 from compiler.lowering.values import ONE, Amount, Birth
 from dsl.diagnostics import Label, fault
 from dsl.source import Span
@@ -89,6 +89,11 @@ class Decisions:
             else made
             for made in self.made
         ]
+
+    def obeyed(self, region: Region) -> tuple[Decision, ...]:
+        """The decisions but for numbers on which nothing hangs in a region."""
+        paths = {node.decision for _, _, node in choices(region)}
+        return tuple(made for made in self.made if made.path in paths or not made.numbers)
 
     @property
     def mark(self) -> tuple[int, int]:
