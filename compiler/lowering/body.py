@@ -66,6 +66,8 @@ class Body:
         self.edge_source: str | None = None
         self.user: str | None = None
         """The op that is evaluated in place here."""
+        self.around_op: tuple[str | None, str] | None = None
+        """The node and the source of the edge that it is evaluated on, where it is on one."""
         self.decisions = Decisions()
         self.member = ""
         """The member of a group whose body is being evaluated, as `n[2]`."""
@@ -81,7 +83,7 @@ class Body:
         inner = Body(self.lowering, region, self.frame)
         inner.around, inner.decisions = self, self.decisions
         inner.node, inner.edge_source, inner.user = self.node, self.edge_source, self.user
-        inner.stage = self.stage
+        inner.stage, inner.around_op = self.stage, self.around_op
         return inner
 
     @property
@@ -109,12 +111,17 @@ class Body:
 
     @contextmanager
     def inlining(self, name: str) -> Iterator[None]:
-        """Decisions in an op that is evaluated in place, and on no node, are called after it."""
-        outer, self.user = self.user, name
+        """Decisions in an op that is evaluated in place, and on no node, are called after it.
+
+        Those in an op on an edge stand on that edge, whatever the op joins.
+        """
+        outer, self.user = (self.user, self.around_op), name
+        if self.around_op is None and self.edge_source is not None:
+            self.around_op = self.node, self.edge_source
         try:
             yield
         finally:
-            self.user = outer
+            self.user, self.around_op = outer
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
@@ -198,9 +205,9 @@ class Body:
 
     def bind(self, statement: ast.Bind) -> None:
         names = [n.name for n in statement.names]
+        paths = [f"{self.member}.{name}" if self.member else name for name in names]
         if len(names) == 1:
-            path = f"{self.member}.{names[0]}" if self.member else names[0]
-            self.frame.names[names[0]] = self.named(path, statement.value)
+            self.frame.names[names[0]] = self.named(paths[0], statement.value)
             return
         value = self.evaluate(statement.value)
         if not isinstance(value, Poison) and (
@@ -212,9 +219,9 @@ class Body:
             )
         values = value if isinstance(value, tuple) else (POISON,) * len(names)
         self.frame.names.update(zip(names, values, strict=True))
-        for name, part in zip(names, values, strict=True):
+        for path, part in zip(paths, values, strict=True):
             if isinstance(part, Ref) and isinstance(self.region.node(part.number), Part):
-                self.region.replace(part.number, bound=name)
+                self.region.replace(part.number, bound=path)
 
     def named(self, name: str, value: ast.Expr, prefix: str = "") -> Value:
         """Evaluates what is bound to `name`; the value and its only module bear that name."""

@@ -282,7 +282,12 @@ def _path(body: Body, operation: Chosen) -> str:
             raise fault("E0606", message, operation.span)
         return birth.path
     return body.decisions.add(
-        birth, body.node or body.user, body.edge_source, outcomes, operation.amount
+        birth,
+        body.node or body.user,
+        body.edge_source,
+        outcomes,
+        operation.amount,
+        body.around_op,
     )
 
 

@@ -41,8 +41,12 @@ class Decisions:
         source: str | None,
         options: tuple[tuple[str, bool], ...] = (),
         amount: Amount = ONE,
+        around: tuple[str | None, str] | None = None,
     ) -> str:
-        """Notes a decision on the edge from `source` into `node`; the path that it is called by."""
+        """Notes a decision on the edge from `source` into `node`; the path that it is called by.
+
+        The edge that it stands on is another, `around` it, where an op on that decides.
+        """
         path = f"{node or 'return'} from {source}" if source else (node or "return")
         on_edge = not self.option and not birth.name and source is not None
         path = birth.name or self.option or path
@@ -51,6 +55,8 @@ class Decisions:
             unique, count = f"{path} ({count})", count + 1
         self._births[unique] = birth.clock
         birth.path = unique
+        if around is not None and on_edge:
+            node, source = around
         self.made.append(
             Decision(
                 unique,
@@ -94,6 +100,11 @@ class Decisions:
     def mark(self) -> tuple[int, int]:
         """How many decisions there are, and how many of them stand on edges of a join."""
         return len(self._outer()), self._joined
+
+    def since(self, mark: tuple[int, int]) -> Condition:
+        """That the only decision made since `mark` has come out, where there is a single one."""
+        own = self._outer()[mark[0] :]
+        return tuple((made.path, frozenset(made.selectable)) for made in own if len(own) == 1)
 
     def close_edge(self, mark: tuple[int, int], span: Span) -> None:
         """An edge has ended that began at `mark`."""
@@ -149,5 +160,5 @@ class Decisions:
         places = {name: place for name, place in self.aliases.items() if name in named}
         for number, node in region.nodes():
             if node.bound is not None and node.bound in named:
-                places[node.bound] = number
+                places.setdefault(node.bound, number)  # an op's own names come later
         return tuple(sorted(places, key=lambda name: places[name]))
