@@ -222,6 +222,7 @@ COUNTERS: dict[str, str] = {
     "index": "the number of a member, inside a `node` group",
     "step": "the number of a step, inside a `repeat`",
     "stage": "how many `at` places of a `repeat` have been passed",
+    "edge": "how many edges of joins this body has written so far",
 }
 
 _RESERVED = """
