@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import Builder, is_module
@@ -22,7 +23,17 @@ from compiler.expr import (
     truth,
 )
 from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan
-from compiler.lowering import arithmetic, calls, choices, flow, labels, options, repeat, scan
+from compiler.lowering import (
+    arithmetic,
+    calls,
+    choices,
+    flow,
+    labels,
+    options,
+    repeat,
+    scan,
+    widths,
+)
 from compiler.lowering.decisions import Decisions
 from compiler.lowering.values import (
     POISON,
@@ -77,6 +88,10 @@ class Body:
         """How many edges of the body have been written out."""
         self.shared_names: set[str] = set()
         self.part_names: dict[tuple[str, int], str] = {}
+        self.sharing: str | None = None
+        """What is shared and used just now."""
+        self.shared_parts: Iterator[int] = count()
+        """Counts the parts of it whose options share them."""
 
     def inside(self, region: Region) -> Body:
         """A body for a region inside this one."""
@@ -326,6 +341,8 @@ class Body:
             raise fault("E0715", "a network has one auxiliary output", statement.span)
         result = self.named("auxiliary", statement.value)
         if isinstance(result, Ref):
+            known, span = "a `linear` of a known width at its end", statement.value.span
+            widths.check_known(self, (result,), "the network gives back", span, known)
             self.region.auxiliary += (result.number,)
         elif not isinstance(result, Poison):
             raise fault("E0401", f"this is {kind(result)}, not one value", statement.value.span)

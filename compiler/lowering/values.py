@@ -343,7 +343,7 @@ def is_tied(operation: LayerOperation) -> bool:
 def closes_over(value: Value) -> bool:
     """Whether an argument holds something of the body it comes from: a value, what is shared or
     still to be decided."""
-    if isinstance(value, Shared | Ref | Chosen | ChosenNumber | Several):
+    if isinstance(value, Shared | Ref | Chosen | ChosenNumber | Several | Repeated):
         return True
     if isinstance(value, Expr):
         return bool(opens(value))
