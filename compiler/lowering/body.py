@@ -77,8 +77,10 @@ class Body:
         self.edge_source: str | None = None
         self.user: str | None = None
         """The op that is evaluated in place here."""
-        self.around_op: tuple[str | None, str] | None = None
-        """The node and the source of the edge that it is evaluated on, where it is on one."""
+        self.on_edge = False
+        """Whether that op is evaluated on an edge: what it decides stands on that edge."""
+        self.edge_node: str | None = None
+        """The node that this edge enters."""
         self.decisions = Decisions()
         self.member = ""
         """The member of a group whose body is being evaluated, as `n[2]`."""
@@ -97,8 +99,9 @@ class Body:
         """A body for a region inside this one."""
         inner = Body(self.lowering, region, self.frame)
         inner.around, inner.decisions = self, self.decisions
-        inner.node, inner.edge_source, inner.user = self.node, self.edge_source, self.user
-        inner.stage, inner.around_op = self.stage, self.around_op
+        inner.node, inner.edge_source = self.node, self.edge_source
+        inner.user, inner.on_edge, inner.edge_node = self.user, self.on_edge, self.edge_node
+        inner.stage = self.stage
         return inner
 
     @property
@@ -128,15 +131,21 @@ class Body:
     def inlining(self, name: str) -> Iterator[None]:
         """Decisions in an op that is evaluated in place, and on no node, are called after it.
 
-        Those in an op on an edge stand on that edge, whatever the op joins.
+        Those in an op on an edge stand on that edge, whatever the op binds and joins.
         """
-        outer, self.user = (self.user, self.around_op), name
-        if self.around_op is None and self.edge_source is not None:
-            self.around_op = self.node, self.edge_source
+        outer = self.user, self.on_edge, self.edge_node
+        self.user = name
+        if self.edge_source is not None and not self.on_edge:
+            self.on_edge, self.edge_node = True, self.node
         try:
             yield
         finally:
-            self.user, self.around_op = outer
+            self.user, self.on_edge, self.edge_node = outer
+
+    @property
+    def deciding(self) -> str | None:
+        """The node that a decision here is made for: of an op on an edge, the node of that."""
+        return self.edge_node if self.on_edge else self.node or self.user
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))

@@ -40,7 +40,7 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
     birth = decisions.born(name)
     # A decision that is nested in this one comes after it, so its place is taken before.
     source = None if body.decisions.option else body.edge_source
-    path = decisions.add(birth, body.node or body.user, source)
+    path = decisions.add(birth, body.deciding, source)
     options = sets.options(body, node.options)
     if options.holds(Captured):
         amount = _amount(body, node, len(options.options))
@@ -72,9 +72,11 @@ def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
     least = body.constant(node.count)
     most = least if node.most is None else body.constant(node.most)
     for number in (least, most):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise fault("E0610", f"options are counted, this is {number}", node.count.span)
-    if most < max(least, 1):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            message = f"at least one option is chosen, this is {number}"
+            help = "`keep edges by weight above 0.5` drops edges" if number == 0 else None
+            raise fault("E0610", message, node.count.span, help)
+    if most < least:
         raise fault("E0610", f"from {least} to {most} options are none", node.count.span)
     if most > options:
         have = f"there {'is' if options == 1 else 'are'} {counted(options)}"
@@ -281,14 +283,7 @@ def _path(body: Body, operation: Chosen) -> str:
             message = "uses of one decision have the same options"
             raise fault("E0606", message, operation.span)
         return birth.path
-    return body.decisions.add(
-        birth,
-        body.node or body.user,
-        body.edge_source,
-        outcomes,
-        operation.amount,
-        body.around_op,
-    )
+    return body.decisions.add(birth, body.deciding, body.edge_source, outcomes, operation.amount)
 
 
 def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Region:

@@ -41,12 +41,8 @@ class Decisions:
         source: str | None,
         options: tuple[tuple[str, bool], ...] = (),
         amount: Amount = ONE,
-        around: tuple[str | None, str] | None = None,
     ) -> str:
-        """Notes a decision on the edge from `source` into `node`; the path that it is called by.
-
-        The edge that it stands on is another, `around` it, where an op on that decides.
-        """
+        """Notes a decision on the edge from `source` into `node`; the path that it is called by."""
         path = f"{node or 'return'} from {source}" if source else (node or "return")
         on_edge = not self.option and not birth.name and source is not None
         path = birth.name or self.option or path
@@ -55,8 +51,6 @@ class Decisions:
             unique, count = f"{path} ({count})", count + 1
         self._births[unique] = birth.clock
         birth.path = unique
-        if around is not None and on_edge:
-            node, source = around
         self.made.append(
             Decision(
                 unique,

@@ -116,8 +116,7 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
 def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
     """One value through operations; decisions made on the way stand on this edge."""
     outer, start, mark = body.edge_source, len(body.region.values), body.decisions.mark
-    within = body.around_op
-    if within is None or within[0] != body.node:
+    if not body.on_edge:
         body.edge_source = source.name or body.region.node(source.number).bound
     try:
         result: Value = source
@@ -136,7 +135,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
                 )
             result = apply.apply(body, operation, as_operands(result, step.span), step.span)
         new = range(start, len(body.region.values))
-        if within is None:
+        if not body.on_edge:
             body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
             _hang(body, new, body.decisions.since(mark))
             body.owner.edges += 1
@@ -183,7 +182,7 @@ def join(body: Body, node: ast.Call) -> Value:
             value = value.values
             loose += range(len(values), len(values) + len(value))
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
-    if body.around_op is None:
+    if not body.on_edge:
         body.decisions.close_join(mark, body.node, node.span)
     if not values:
         raise fault(
