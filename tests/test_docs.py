@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
-from compiler import Genotype
+from compiler import Genotype, build
 from compiler.compile import compile_space
-from compiler.describe import check
+from compiler.describe import check, describe
 from compiler.fitting import output_of, resolve
 from dsl import DartsError, load_text
 from dsl.codes import CODES
@@ -22,8 +24,10 @@ from dsl.vocabulary import JOINS, LAYERS, RESERVED, Argument, Layer
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGE = ROOT / "docs" / "language.md"
+RECIPES = ROOT / "docs" / "spaces.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```darts( fragment)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+STATED = re.compile(r"([\d,]+)\s+architectures\.$", re.MULTILINE)
 SETTING_HEAD = ("setting", "takes", "default", "is")
 
 
@@ -55,6 +59,35 @@ def programs() -> Iterator[Any]:
 def test_program_holds(text: str) -> None:
     assert check(load_text(text)) == ()
     assert formatted(Source("<text>", text)) == text
+
+
+def recipes() -> Iterator[Any]:
+    """A recipe's program, and how many architectures its text says there are."""
+    for section in RECIPES.read_text(encoding="utf-8").split("\n## ")[1:]:
+        ((_, text),) = BLOCK.findall(section)
+        (stated,) = STATED.findall(section)
+        yield pytest.param(text, int(stated.replace(",", "")), id=section.split("\n")[0])
+
+
+@pytest.mark.parametrize(("text", "stated"), [*recipes()])
+def test_recipe(text: str, stated: int) -> None:
+    """It is counted as it says, every decision can be learnt, and what is derived can be built."""
+    torch.manual_seed(0)
+    space = load_text(text)
+    net: Any = build(space)
+    is_text = "below V" in text
+    given = torch.randint(100, (3, 2)) if is_text else torch.randn(2, 3, 32, 32)
+    searched = outputs(net(given))
+    torch.stack([part.square().mean() for part in searched]).sum().backward()
+    assert all(alphas.grad is not None for alphas in net.arch_parameters())
+    final: Any = build(space, genotype=net.genotype())
+    made = outputs(final(given))
+    assert [part.shape for part in made] == [part.shape for part in searched]
+    assert describe(space, None, {}).architectures == stated
+
+
+def outputs(result: Any) -> list[Tensor]:
+    return [*result] if isinstance(result, tuple) else [result]
 
 
 def test_fragments_hold() -> None:
