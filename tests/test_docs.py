@@ -35,7 +35,9 @@ FRAGMENTS_USED = """
 network(classes = 10) from image[4, 8, 8] to class[classes] {
     a = image -> shrink(4) -> squeeze(relu)
     b = (a, a) -> both -> chain(stride: 2)
-    return (b, b) -> pair(4) -> flatten -> linear(classes)
+    c = (b, b) -> pair(4) -> sized -> upper -> twice(12)
+    x, y = c -> parts
+    return concat(x, y) -> flatten -> linear(classes)
 }
 """
 
@@ -94,7 +96,10 @@ def test_fragments_hold() -> None:
     """Fragments are declarations: put together they make a file with the network above."""
     blocks = BLOCK.findall(LANGUAGE.read_text(encoding="utf-8"))
     fragments = [text for fragment, text in blocks if fragment]
-    check(load_text("\n".join(["language 1", "import std", *fragments, FRAGMENTS_USED])))
+    text = "\n".join(["language 1", "import std", *fragments, FRAGMENTS_USED])
+    assert check(load_text(text)) == ()
+    for fragment in fragments:
+        assert formatted(Source("<text>", f"language 1\n\n{fragment}")).endswith(fragment)
 
 
 def test_genotypes_are_one() -> None:
@@ -119,12 +124,20 @@ def test_genotypes_are_one() -> None:
         ("(x, x)[0:1] -> choose steps", "E0105"),
         ("x -> max_pool(k: 3) -> choose steps", None),
         ("x -> pool(of: max, k: 3) -> choose steps", "E0204"),
-        ("x -> choose { steps, relu }", "E0601"),
-        ("x -> choose { { relu, tanh }, gelu }", "E0601"),
+        ("x -> choose { { relu, tanh }, gelu }", None),
+        ("x -> choose { relu as f if 1 > 0, tanh }", "E0105"),
+        ("x -> choose { relu if 1 > 0 as f, tanh }", None),
+        ("sum(choose 2 of { x, x -> relu, x -> tanh })", None),
+        ("choose 2 of { x, x -> relu, x -> tanh } -> choose steps", "E0610"),
+        ("x -> choose 1..2 of { relu, tanh }", "E0610"),
+        ("x -> choose { relu, 3 }", "E0601"),
+        ("x -> conv(choose entangled { 3, 4 })", "E0611"),
+        ("x -> conv(3, out: choose entangled { 2, 4 }) -> shuffle(2) -> conv(1, out: 4)", "E0612"),
+        ("x -> repeat 2 { choose steps } -> repeat 0 { relu }", None),
         ("x -> choose { zero, relu }", None),
         ("x -> choose { relu as conv, tanh }", None),
         ("x -> choose { relu as loose, tanh }", "E0204"),
-        ("x -> entangled choose steps", "E0107"),
+        ("x -> choose entangled steps", "E0611"),
         ("x -> conv(1, groups: 1 + no) -> choose steps", "E0401"),
     ],
 )
