@@ -145,7 +145,9 @@ class Body:
     @property
     def deciding(self) -> str | None:
         """The node that a decision here is made for: of an op on an edge, the node of that."""
-        return self.edge_node if self.on_edge else self.node or self.user
+        if self.on_edge:
+            return self.edge_node
+        return self.node or (self.user if self.edge_source is None else None)
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
