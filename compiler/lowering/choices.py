@@ -299,9 +299,7 @@ def _path(body: Body, operation: Chosen) -> str:
             message = "uses of one decision have the same options"
             raise fault("E0606", message, operation.span)
         return birth.path
-    return body.decisions.add(
-        birth, body.deciding, body.edge_source, outcomes, operation.amount
-    )
+    return body.decisions.add(birth, body.deciding, body.edge_source, outcomes, operation.amount)
 
 
 def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Region:

@@ -100,6 +100,11 @@ class Decisions:
         """How many decisions there are, and how many of them stand on edges of a join."""
         return len(self._outer()), self._joined
 
+    def since(self, mark: tuple[int, int]) -> Condition:
+        """That the only decision made since `mark` has come out, where there is a single one."""
+        own = self._outer()[mark[0] :]
+        return tuple((made.path, frozenset(made.selectable)) for made in own if len(own) == 1)
+
     def close_edge(self, mark: tuple[int, int], span: Span) -> None:
         """An edge has ended that began at `mark`."""
         if len(self._outer()) > mark[0] + 1:
@@ -154,5 +159,5 @@ class Decisions:
         places = {name: place for name, place in self.aliases.items() if name in named}
         for number, node in region.nodes():
             if node.bound is not None and node.bound in named:
-                places[node.bound] = number
+                places.setdefault(node.bound, number)  # an op's own names come later
         return tuple(sorted(places, key=lambda name: places[name]))
