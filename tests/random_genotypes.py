@@ -8,24 +8,16 @@ from itertools import combinations, product
 
 from compiler.fitting import output_of
 from compiler.genotype import CellGenotype, Genotype
-from compiler.ir import Region
-from compiler.program import kept
+from compiler.ir import Decision, Region, together
+from compiler.program import is_made, kept
+
+Chosen = dict[str, str]
 
 
 def random_genotype(kinds: Sequence[Region], seed: int) -> Genotype:
     """Edges and options by lot; a function of the seed."""
     lot = random.Random(seed)
-    cells = {}
-    for kind in kinds:
-        chosen: set[str] = set()
-        for node, count in kept(kind).items():
-            paths = [d.path for d in kind.decisions if d.place == node]
-            chosen |= set(lot.sample(paths, count))
-        cells[kind.name] = _cell(
-            kind,
-            {d.path: lot.choice(d.selectable) for d in kind.decisions if d.path in chosen},
-        )
-    return Genotype(cells)
+    return Genotype({kind.name: _cell(kind, _by_lot(kind, lot)) for kind in kinds})
 
 
 def every_genotype(kinds: Sequence[Region]) -> Iterator[Genotype]:
@@ -36,21 +28,108 @@ def every_genotype(kinds: Sequence[Region]) -> Iterator[Genotype]:
         )
 
 
-def _decided(kind: Region) -> Iterator[dict[str, str]]:
-    by_node = []
-    for node, count in kept(kind).items():
-        own = [d for d in kind.decisions if d.place == node]
-        by_node.append(
-            [
-                tuple(zip((d.path for d in edges), options, strict=True))
-                for edges in combinations(own, count)
-                for options in product(*(d.selectable for d in edges))
-            ]
-        )
-    for parts in product(*by_node):
-        yield dict(pair for part in parts for pair in part)
+def _outcomes(decision: Decision) -> list[str]:
+    """All that one decision may come to."""
+    labels = decision.selectable
+    counts = range(decision.least, min(decision.most, len(labels)) + 1)
+    return [together(some) for count in counts for some in combinations(labels, count)]
 
 
-def _cell(kind: Region, chosen: dict[str, str]) -> CellGenotype:
+# ---- all -----------------------------------------------------------------------------------------
+
+
+def _decided(kind: Region) -> Iterator[Chosen]:
+    nodes = {node: list(_of_node(kind, node)) for node in kept(kind)}
+    for parts in product(*nodes.values()):
+        if _fits(kind, sum(number for number, _ in parts)):
+            yield from _completed(kind, dict(pair for _, part in parts for pair in part.items()))
+
+
+def _fits(kind: Region, total: int) -> bool:
+    """Whether a kind may keep so many in all."""
+    keep = kind.keep
+    if keep is None or not keep.in_all or keep.count is None:
+        return True
+    return total == keep.count if keep.above is None else total <= keep.count
+
+
+def _of_node(kind: Region, node: str) -> Iterator[tuple[int, Chosen]]:
+    """The ways in which a node may keep its edges, each with how many of them count."""
+    own = [d for d in kind.decisions if d.place == node and not d.within]
+    for number in _numbers(kind, own):
+        for some in combinations(_ranked(kind, own), number):
+            chosen = [(d, [(d.path, o)]) for d in own for e, o in some if e is d and o]
+            if chosen:  # candidates, of which an edge may keep several
+                merged: dict[str, list[str]] = {}
+                for _, ((path, label),) in chosen:
+                    merged.setdefault(path, []).append(label)
+                yield number, {path: together(labels) for path, labels in merged.items()}
+                continue
+            edges = [e for e, _ in some]
+            for options in product(*map(_outcomes, edges)):
+                yield number, {e.path: o for e, o in zip(edges, options, strict=True)}
+
+
+def _ranked(kind: Region, own: list[Decision]) -> list[tuple[Decision, str]]:
+    """What `keep` ranks: edges, or their options."""
+    if kind.keep is not None and kind.keep.unit == "candidates":
+        return [(d, label) for d in own for label in d.selectable]
+    return [(d, "") for d in own]
+
+
+def _numbers(kind: Region, own: list[Decision]) -> Sequence[int]:
+    """How many a node may keep."""
+    keep, there = kind.keep, len(_ranked(kind, own))
+    if keep is None:
+        return [there]
+    most = there if keep.count is None else min(keep.count, there)
+    return range(1, most + 1) if keep.in_all or keep.above is not None else [most]
+
+
+def _completed(kind: Region, chosen: Chosen) -> Iterator[Chosen]:
+    """With all that is decided within what has been chosen."""
+    for decision in kind.decisions:
+        if decision.within and decision.path not in chosen and is_made(decision, chosen):
+            for option in _outcomes(decision):
+                yield from _completed(kind, {**chosen, decision.path: option})
+            return
+    yield chosen
+
+
+# ---- one -----------------------------------------------------------------------------------------
+
+
+def _by_lot(kind: Region, lot: random.Random) -> Chosen:
+    chosen: Chosen = {}
+    for picked in _edges_by_lot(kind, lot):
+        for decision, label in picked:
+            told = [label] if label else [lot.choice(_outcomes(decision))]
+            before = [chosen[decision.path]] if decision.path in chosen else []
+            chosen[decision.path] = together([*before, *told])
+    for decision in kind.decisions:
+        if decision.within and is_made(decision, chosen):
+            chosen[decision.path] = lot.choice(_outcomes(decision))
+    return chosen
+
+
+def _edges_by_lot(kind: Region, lot: random.Random) -> list[list[tuple[Decision, str]]]:
+    """By node what it keeps, in the order of the file."""
+    nodes = [[d for d in kind.decisions if d.place == n and not d.within] for n in kept(kind)]
+    ranked = [_ranked(kind, own) for own in nodes]
+    numbers = [lot.choice(_numbers(kind, own)) for own in nodes]
+    keep = kind.keep
+    if keep is not None and keep.in_all and keep.count is not None:
+        numbers = [1] * len(nodes)
+        total = min(keep.count, sum(map(len, ranked)))
+        while sum(numbers) < total:
+            numbers[lot.choice([i for i, n in enumerate(numbers) if n < len(ranked[i])])] += 1
+    picked = [set(lot.sample(range(len(own)), n)) for own, n in zip(ranked, numbers, strict=True)]
+    return [
+        [each for place, each in enumerate(own) if place in some]
+        for own, some in zip(ranked, picked, strict=True)
+    ]
+
+
+def _cell(kind: Region, chosen: Chosen) -> CellGenotype:
     decisions = tuple((d.path, chosen[d.path]) for d in kind.decisions if d.path in chosen)
     return CellGenotype(decisions, kind.sources, output_of(kind))
