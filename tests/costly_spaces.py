@@ -71,7 +71,7 @@ HAND_MADE = {"concat": CONCAT, "nested": NESTED, "shared": SHARED, "parts": PART
 NETWORK = """
     network(C = 2) from image[3, 8, 8] to out[3, 4, 4] {
         x = image -> choose { conv(3, out: C) as small, conv(1, out: C) -> relu -> conv(5) as big }
-        y = x -> choose { skip, sep_conv(3) } -> choose { pool(max, 2, stride: 2), conv(3, stride: 2) }
+        y = x -> choose { skip, sep_conv(3) } -> choose { pool(mean, 2, stride: 2), crop(4) }
         return y -> conv(1, out: 3)
     }
 """
@@ -120,7 +120,7 @@ ENTANGLED = """
         x = image -> conv(choose entangled { 1, 3 }, out: w) -> bn
         y = sum(x, x -> conv(3, out: choose entangled { 3, 5 }) -> relu -> conv(1, out: w))
         return y -> conv(3, out: choose entangled { 1, 4 })
-            -> repeat choose entangled { 1, 2 } { conv(3) -> relu } -> global_pool(mean) -> linear(2)
+            -> repeat choose entangled { 1, 2 } { conv(3) } -> global_pool(mean) -> linear(2)
     }
 """
 """Widths, kernels and a depth, the smaller ones slices of the largest."""
@@ -132,10 +132,11 @@ DEPTH = """
     }
     network from image[3, 4, 4] to class[2] {
         e = choose entangled { 4, 6 }
-        return image -> conv(2, out: e, stride: 2) -> tokens -> position -> repeat choose entangled {
-            1, 2, 3,
-        } { block(choose entangled { 1, 2 }, choose entangled { 2, 3 }) } -> layer_norm
-            -> global_pool(mean) -> linear(2)
+        x = image -> conv(2, out: e, stride: 2) -> tokens -> position
+        y = x -> repeat choose entangled { 1, 2, 3 } {
+            block(choose entangled { 1, 2 }, choose entangled { 2, 3 })
+        }
+        return y -> layer_norm -> global_pool(mean) -> linear(2)
     }
 """
 """A chain of blocks, all as wide as one decision says."""
