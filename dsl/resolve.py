@@ -193,7 +193,10 @@ class _Resolver:
         for loop in item.loops:
             self.expr(loop.source, places)
             self.names.bind(places, loop.name, loop.name_span)
-        self.expr(item.value, places, Wants.START)
+        called = item.value.callee if isinstance(item.value, ast.Call) else item.value
+        named = self.scope.visible.get(called.name) if isinstance(called, ast.Name) else None
+        spreads = isinstance(named, ast.SetDecl)  # a set in a set stands for its options
+        self.expr(item.value, places, Wants.SET if spreads else Wants.START)
         if item.condition is not None:
             self.expr(item.condition, places)
 

@@ -317,7 +317,11 @@ class Body:
             return
         if self.region.auxiliary:
             raise fault("E0715", "a network has one auxiliary output", statement.span)
+        clock = self.decisions.clock
         result = self.named("auxiliary", statement.value)
+        if self.decisions.clock > clock:
+            message = "a head that is there in the final network alone cannot decide"
+            raise fault("E0605", message, statement.value.span, "decide outside of it")
         if isinstance(result, Ref):
             self.region.auxiliary += (result.number,)
         elif not isinstance(result, Poison):

@@ -19,10 +19,14 @@ from compiler.lowering.values import (
     Composed,
     Conditional,
     Declared,
+    LayerCall,
+    LayerOperation,
     Operation,
     Ref,
+    Repeated,
     SetValue,
     Several,
+    Shared,
     Value,
 )
 from dsl import ast
@@ -162,7 +166,7 @@ def _between_calls(
 
 def instead(operation: Value, number: ChosenNumber, value: Const) -> Operation:
     """An operation with a value in the place of a number that is to be chosen."""
-    assert isinstance(operation, Declared)
+    assert isinstance(operation, Declared | LayerCall)
     given = tuple((n, value if v is number else v) for n, v in operation.given)
     return replace(operation, given=given)
 
@@ -319,6 +323,12 @@ def decides_here(body: Body, operation: Value) -> bool:
             return True
         case Expr():
             return bool(opens(operation))
+        case LayerCall(given=given) | LayerOperation(arguments=given):
+            return any(decides_here(body, value) for _, value in given)
+        case Repeated(count=count, syntax=syntax, frame=frame):
+            return bool(opens(count)) or body.lowering.settles(syntax, frame.scope)
+        case Shared(operation=inner):
+            return decides_here(body, inner)
         case Declared(declaration=declaration):
             given = any(decides_here(body, value) for _, value in operation.given)
             return given or body.lowering.decides(declaration)

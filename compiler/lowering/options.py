@@ -108,7 +108,8 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         first, *rest = loops
         values = body.evaluate(first.source)
         if not isinstance(values, tuple):
-            raise fault("E0401", f"`for` goes over a list, this is {kind(values)}", first.span)
+            message = f"`for` goes over a list, this is {kind(values)}"
+            raise fault("E0401", message, first.source.span)
         for value in values:
             body.lowering.budget.spend(first.span)
             with body.looking_up(body.frame.extended(**{first.name: value})):
@@ -152,7 +153,7 @@ def _check_alike(found: list[OptionValue]) -> None:
     if len(kinds) > 1:
         (one, first), (other, second) = list(kinds.items())[:2]
         message = f"`{second.span.text}` is {other} and `{first.span.text}` {one}"
-        raise fault("E0601", f"{message}: options must be alike", second.span)
+        raise fault("E0601", f"{message}: options must be alike", first.span)
 
 
 def _kind_of(option: OptionValue) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
-from compiler.expr import Const, Open, opens
+from compiler.expr import Const, Open, opens, substitute
 from compiler.ir import Condition, Option, Region
 from compiler.lowering import apply, choices, labels
 from compiler.lowering.values import (
@@ -34,7 +34,9 @@ def is_unrolled(body: Body, operation: Repeated, operands: tuple[Ref, ...]) -> b
     syntax, scope = operation.syntax, operation.frame.scope
     if body.region.kind != "network" or opens(operation.count) or body.is_open(operands):
         return True
-    if operation.count == Const(0):
+    known = {name: value for name, value in body.region.parameters.items() if value is not None}
+    if substitute(operation.count, known) == Const(0):
+        body.constant(syntax.count)
         return True
     read = {node.name for node in syntax.walk() if isinstance(node, ast.Name)}
     used = (scope[name] for name in read if name in scope)
@@ -92,7 +94,7 @@ def _counted(body: Body, operation: Repeated) -> tuple[int, Open | None]:
         return int(max(count.values)), count
     steps = body.constant(operation.syntax.count)
     if not isinstance(steps, int) or isinstance(steps, bool) or not 0 <= steps <= MOST_STEPS:
-        raise fault("E0702", f"a repeat has 1 to {MOST_STEPS} steps, this is {steps}", span)
+        raise fault("E0702", f"a repeat has 0 to {MOST_STEPS} steps, this is {steps}", span)
     return steps, None
 
 
