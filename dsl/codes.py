@@ -36,7 +36,7 @@ CODES: dict[str, str] = {
     # Flow and kinds
     "E0401": "a value, an operation or a number stands where another kind is needed",
     "E0402": "an operation reads another number of values than flow into it",
-    "E0403": "a name cannot be read inside this repeat",
+    "E0403": "a name from outside cannot be read inside a repeat, an option or a condition",
     "E0404": "a group or list has no such member, or an impossible number of them",
     "E0405": "a number must be known before the network is built",
     "E0406": "an input of the network never reaches its output",

@@ -37,6 +37,7 @@ from compiler.lowering.values import (
     closes_over,
     holds_numbers,
     is_tied,
+    joins,
     kind,
 )
 from compiler.ways import origin
@@ -333,6 +334,6 @@ def branch(
     if isinstance(result, Poison):
         raise DartsError(())
     if not isinstance(result, Ref):
-        raise fault("E0401", f"this gives {kind(result)}, not one value", span)
+        raise fault("E0401", f"this gives {kind(result)}, not one value", span, joins(result))
     body.region.kernels |= region.kernels
     return inner.builder.finish((result.number,))

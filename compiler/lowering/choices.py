@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from compiler.builder import is_module
 from compiler.expr import Const, Expr, Open, opens
-from compiler.ir import Option, Region
+from compiler.ir import Node, Option, Region
 from compiler.ir import choices as choices_of
-from compiler.lowering import apply, capture, labels
+from compiler.lowering import apply, capture, labels, widths
 from compiler.lowering import options as sets
 from compiler.lowering.values import (
     Amount,
@@ -28,6 +29,7 @@ from compiler.lowering.values import (
     Several,
     Shared,
     Value,
+    shown,
 )
 from dsl import ast
 from dsl.calls import counted
@@ -46,8 +48,12 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
     source = None if body.decisions.option else body.edge_source
     path = decisions.add(birth, body.node or body.user, source)
     options = sets.options(body, node.options)
+    if node.entangled and not options.holds(Expr):
+        held = "values" if options.holds(Captured) else "operations"
+        message = f"{held} are not entangled, only numbers are"
+        raise fault("E0611", message, node.span, "`choose entangled { 3, 5 }` of numbers")
     if options.holds(Captured):
-        amount = _amount(body, node, len(options.options))
+        amount = _amount(body, node, options)
         return _of_values(body, Chosen(options, node.span, birth, amount), node.count is not None)
     if options.holds(Expr):
         if node.count is not None:
@@ -55,14 +61,11 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
             raise fault("E0601", message, node.span, "`choose { … }` of numbers")
         return _of_numbers(body, node, options, path)
     decisions.cancel(path)
-    if node.entangled:
-        message = "operations are not entangled, only numbers are"
-        raise fault("E0611", message, node.span, "`choose entangled { 3, 5 }` of a number")
     birth = Birth(birth.clock, birth.name)
-    return Chosen(options, node.span, birth, _amount(body, node, len(options.options)))
+    return Chosen(options, node.span, birth, _amount(body, node, options))
 
 
-def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
+def _amount(body: Body, node: ast.Choose, options: SetValue) -> Amount:
     """How many are chosen.
 
     Raises:
@@ -75,14 +78,17 @@ def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
         return Amount()
     least = body.constant(node.count)
     most = least if node.most is None else body.constant(node.most)
-    for number in (least, most):
+    for number, written in ((least, node.count), (most, node.most or node.count)):
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise fault("E0610", f"options are counted, this is {number}", node.count.span)
-    if most < max(least, 1):
-        raise fault("E0610", f"from {least} to {most} options are none", node.count.span)
-    if most > options:
-        have = f"there {'is' if options == 1 else 'are'} {counted(options)}"
-        raise fault("E0610", f"{counted(most)} cannot be chosen, {have}", node.count.span)
+            message = f"options are counted, this is {shown(number)}"
+            raise fault("E0610", message, written.span)
+    span = node.count.span.to((node.most or node.count).span)
+    if most < 1:
+        raise fault("E0610", "at least one option is chosen, this is 0", span)
+    if most < least:
+        message = f"there is no number from {least} to {most}"
+        raise fault("E0610", message, span, f"the smaller one first: `{most}..{least}`")
+    _check_enough(most, options, span)
     if node.above is None:
         if most != least:
             message = f"how many of {least} to {most} are chosen is open"
@@ -90,9 +96,19 @@ def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
         return Amount(least, most)
     threshold = body.constant(node.above)
     if isinstance(threshold, bool | str) or not 0 <= threshold < 1:
-        message = f"a weight is from 0 to 1, this is {threshold}"
+        message = f"a weight is from 0 to 1, this is {shown(threshold)}"
         raise fault("E0610", message, node.above.span)
     return Amount(least, most, float(threshold))
+
+
+def _check_enough(most: int, options: SetValue, span: Span) -> None:
+    """Sinks are not selected."""
+    count = sum(not option.sink for option in options.options)
+    if most > count:
+        have = f"there {'is' if count == 1 else 'are'} {counted(count)}"
+        sinks = " no sink" if count == 1 else " no sinks"
+        have += f" that {'is' if count == 1 else 'are'}{sinks}" * (count < len(options.options))
+        raise fault("E0610", f"{counted(most)} cannot be chosen, {have}", span)
 
 
 # ---- numbers -------------------------------------------------------------------------------------
@@ -108,7 +124,7 @@ def _of_numbers(body: Body, node: ast.Choose, options: SetValue, path: str) -> V
             raise fault("E0601", f"`{what}` is no number that can be chosen", option.span)
     if len(values) == 1:
         body.decisions.cancel(path)
-        _warn_single(body, options)
+        _note_spare(body, options, Amount())
         return values[0]
     check_owner(body, node.span)
     outcomes = tuple((o.label, o.sink) for o in options.options)
@@ -133,6 +149,7 @@ def with_numbers(
                 "`choose entangled { … }`, or one op that takes it for both",
                 Label(number.used[0], "the first"),
             )
+    apply.check_numbers(body, operands, "choose", span)
     return _between_calls(body, numbers, make, operands, span)
 
 
@@ -178,6 +195,7 @@ def _of_values(body: Body, chosen: Chosen, several: bool) -> Value:
     options = [o.operation for o in chosen.options.options]
     assert all(isinstance(o, Captured) for o in options)
     amount = chosen.amount
+    _note_spare(body, chosen.options, amount)
     decided = len(options) > amount.most or amount.least < amount.most
     if decided:
         check_owner(body, chosen.span)
@@ -187,18 +205,54 @@ def _of_values(body: Body, chosen: Chosen, several: bool) -> Value:
         body.decisions.settle(chosen.birth.path, source=None)
     else:
         body.decisions.cancel(chosen.birth.path)
-    made = Several(chosen, ())
+    made = Several(chosen, id(body.region))
     return made if several else joined(body, made, "sum", chosen.span)
 
 
 def joined(body: Body, several: Several, how: str, span: Span) -> Ref:
     """Values of which some are chosen, joined."""
     chosen = several.chosen
-    options: list[Captured] = [o.operation for o in chosen.options.options]
+    if several.owner != id(body.region):
+        message = "these values are chosen outside of this operation and cannot be read in it"
+        raise fault("E0403", message, span, "join them, and let that flow in")
     if how not in ("sum", "concat"):
         message = f"chosen values are joined by `sum` or `concat`, this is `{how}`"
         raise fault("E0610", message, span)
+    known = _joined_before(body, several, how, span)
+    if known is not None:
+        return known
+    made = _joined(body, chosen, how, span)
+    several.joined.append((how, made.number, body.region.node(made.number)))
+    return made
+
+
+def _joined_before(body: Body, several: Several, how: str, span: Span) -> Ref | None:
+    """The value of the same join elsewhere in the body.
+
+    Raises:
+        DartsError: where what the options do would be done a second time, with other weights.
+    """
+    for before, number, made in several.joined:
+        node = body.region.values.get(number)
+        if before == how and node is not None and _is_same(node, made):
+            return body.ref(number)
+    options: list[Captured] = [o.operation for o in several.chosen.options.options]
+    if several.joined and any(is_module(n) for o in options for n in o.nodes.values()):
+        message = "what is chosen here is joined a second time, in another way or place"
+        raise fault("E0610", message, span, "bind the join to a name: `y = sum(…)`")
+    return None
+
+
+def _is_same(node: Node, made: Node) -> bool:
+    """Whether a node is the one made before, or that with a name."""
+    decisions = (getattr(node, "decision", None), getattr(made, "decision", None))
+    return type(node) is type(made) and node.operands == made.operands and len(set(decisions)) == 1
+
+
+def _joined(body: Body, chosen: Chosen, how: str, span: Span) -> Ref:
+    options: list[Captured] = [o.operation for o in chosen.options.options]
     operands = capture.operands_of(options)
+    apply.check_numbers(body, tuple(map(body.ref, operands)), "choose", chosen.span)
     if chosen.birth.path not in {made.path for made in body.decisions.made}:
         return _all_of(body, options, operands, how, span)
     region = Region("choice", "branch", span=chosen.span)
@@ -212,6 +266,8 @@ def joined(body: Body, several: Several, how: str, span: Span) -> Ref:
         if paths:
             body.decisions.condition(condition, chosen.birth.clock, paths)
     region.options = tuple(made)
+    if how == "sum":
+        widths.check_options(body, [option.body for option in made], chosen.span)
     shapes = [body.builder.shape(o) for o in operands]
     names = [node.name for _, node in made[0].body.inputs]
     region.outputs = sets.pass_through(region, names, shapes)
@@ -243,9 +299,9 @@ def _all_of(body: Body, options: list[Captured], operands: list[int], how: str, 
 def applied(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span) -> Value:
     """A decision between operations that values flow into."""
     options, amount = operation.options, operation.amount
-    named, counts = options.declaration, body.lowering.chosen
-    place = options.span if named is None else named.value.span
-    counts[place] = max(counts.get(place, 0), len(options.options))
+    named = options.declaration
+    _note_spare(body, options, amount)
+    apply.check_numbers(body, operands, "choose", span)
     for option in options.options:
         apply.check_count(body, option, len(operands), span)
     selectable = [o for o in options.options if not o.sink]
@@ -312,6 +368,7 @@ def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Regio
             body.decisions.condition(condition, operation.birth.clock, written)
         made.append(Option(option.label, option.sink, branch))
     region.options = tuple(made)
+    widths.check_options(body, [option.body for option in made], options.span)
     region.outputs = sets.pass_through(region, names, shapes)
     return region
 
@@ -357,6 +414,9 @@ def check_owner(body: Body, span: Span) -> None:
         raise fault("E0605", message, span, "a count that is known, or a cell")
 
 
-def _warn_single(body: Body, options: SetValue) -> None:
-    counts = body.lowering.chosen
-    counts[options.span] = max(counts.get(options.span, 0), 1)
+def _note_spare(body: Body, options: SetValue, amount: Amount) -> None:
+    """Notes how many options are left out, for a warning where that is none anywhere."""
+    named, noted = options.declaration, body.lowering.chosen
+    place = options.span if named is None else named.value.span
+    count = len(options.options)
+    noted[place] = max(noted.get(place, (0, 0)), (count - amount.least, count))

@@ -33,10 +33,12 @@ from compiler.lowering.values import (
     as_function,
     is_operation,
     is_word,
+    joins,
     kind,
 )
 from compiler.program import Program
 from dsl import ast
+from dsl.calls import counted
 from dsl.diagnostics import Collector, DartsError, Diagnostic, Label, fault
 from dsl.source import Span
 from dsl.space import Space
@@ -79,8 +81,9 @@ class Lowering:
             if name not in self.set_arguments[callee]:
                 self.set_arguments[callee].append(name)
         self.sets: dict[int, SetValue] = {}
-        self.chosen: dict[Span, int] = {}
-        """For every set that is chosen from, how many options it has where it has most."""
+        self.chosen: dict[Span, tuple[int, int]] = {}
+        """For every set that is chosen from, how many options are left out where that is most, and
+        how many there are."""
         self.items: dict[Span, int] = {}
         """For every item of a set, how many options it stands for where it is most."""
         self.budget = Budget()
@@ -253,13 +256,14 @@ class Lowering:
         which = (id(declared.declaration), declared.member, declared.stage)
         first, place = self.kinds.setdefault(which, (region, declared.span))
         if isinstance(declared.declaration, ast.CellDecl) and first is not region:
-            name = declared.declaration.name.name
+            name, is_one = declared.declaration.name.name, place == declared.span
+            help = f"a second cell for this use, as in `cell other = {declared.span.text}`"
             raise fault(
                 "E0606",
                 f"uses of `{name}` differ in structure, so they cannot decide alike",
                 declared.span,
-                f"a second cell for this use, as in `cell other = {declared.span.text}`",
-                Label(place, "the first use"),
+                "a cell for each of them" if is_one else help,
+                *([] if is_one else [Label(place, "the first use")]),
             )
 
     def is_folded(self, declaration: ast.OpDecl | ast.CellDecl, name: str, value: Value) -> bool:
@@ -322,8 +326,14 @@ class Lowering:
                 "E0401",
                 f"`{declaration.name.name}` gives back {kind(result)}, not one value",
                 declaration.body.result.span,
-                "join the values with `concat` or `sum`" if isinstance(result, tuple) else None,
+                joins(result),
             )
+        if body.is_open((result,)):
+            message = (
+                f"the width of what `{declaration.name.name}` gives back is still to be chosen"
+            )
+            help = "make it an op" if is_cell else None
+            raise fault("E0612", message, declaration.body.result.span, help)
         return body.finish(result)
 
     def chain(
@@ -413,6 +423,10 @@ class Lowering:
         if any(isinstance(each, Poison) for each in results):
             return region
         outputs.check(body, declaration, results)
+        if body.is_open(results):
+            message = "the width of what the network gives is still to be chosen"
+            span = declaration.body.result.span
+            raise fault("E0612", message, span, "a layer of a known width behind it")
         if region.auxiliary and any(isinstance(n, Scan) for _, n in region.nodes()):
             heads = [s for s in declaration.body.statements if isinstance(s, ast.Auxiliary)]
             raise fault("E0715", "a recurrent network has no auxiliary output", heads[0].span)
@@ -431,10 +445,14 @@ class Lowering:
     # -- small things
 
     def warn_of_sets(self) -> None:
-        for span, count in self.chosen.items():
-            if count == 1:
+        for span, (spare, count) in self.chosen.items():
+            if spare == 0:
                 message = "nothing to choose: this set has a single option"
-                self.collector.add("W0601", message, span, "the option alone, without `choose`")
+                help = "the option alone, without `choose`"
+                if count > 1:
+                    message = f"nothing to choose: all {counted(count)} options are chosen"
+                    help = "all of them, without `choose`"
+                self.collector.add("W0601", message, span, help)
         for span, count in self.items.items():
             if count == 0:
                 message = "this stands for no option, since its `if` never holds"

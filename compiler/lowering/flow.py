@@ -29,6 +29,7 @@ from compiler.lowering.values import (
     closes_over,
     is_operation,
     is_tied,
+    joins,
     kind,
 )
 from dsl import ast
@@ -106,7 +107,7 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
             "E0401",
             f"`each` goes over a list of values, this is {kind(source)}",
             node.source.span,
-            f"({node.source.span.text}, …)" if isinstance(source, Ref) else None,
+            f"({node.source.span.text}, …)" if isinstance(source, Ref) else joins(source),
         )
     for item in _flat(source, node.source.span):
         yield edge(body, item, node.steps)

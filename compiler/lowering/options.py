@@ -33,6 +33,7 @@ from compiler.lowering.values import (
     Value,
     is_operation,
     is_word,
+    joins,
     kind,
 )
 from dsl import ast
@@ -134,7 +135,7 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
             continue
         if not (is_operation(v) or isinstance(v, Ref | Expr)):
             message = f"an option is an operation, a value or a number, this is {kind(v)}"
-            raise fault("E0601", message, item.span)
+            raise fault("E0601", message, item.span, joins(v))
         made = next(captured) if number in places else v
         label = _label(body, item, made, len(members))
         yield OptionValue(made, label, item.sink, item.value.span)

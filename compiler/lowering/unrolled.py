@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from compiler.builder import Builder
 from compiler.expr import Const, Open, opens, substitute
 from compiler.ir import Condition, Option, Region
-from compiler.lowering import apply, choices, labels
+from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
     Composed,
     Declared,
@@ -18,6 +18,7 @@ from compiler.lowering.values import (
     Value,
     as_operands,
     is_operation,
+    joins,
     kind,
 )
 from compiler.steps import MOST_STEPS
@@ -153,7 +154,8 @@ def _moved(window: tuple[Ref, ...], result: Value, span: Span) -> tuple[Ref, ...
 
 def _single(value: Value, span: Span) -> Ref:
     if not isinstance(value, Ref):
-        raise fault("E0401", f"a step gives one value here, this gives {kind(value)}", span)
+        message = f"a step gives one value here, this gives {kind(value)}"
+        raise fault("E0401", message, span, joins(value))
     return value
 
 
@@ -181,6 +183,7 @@ def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:
         inputs = [builder.input(f"x{i}", shape) for i, shape in enumerate(shapes)]
         made.append(Option(label, sink, builder.finish((inputs[place],))))
     region.options = tuple(made)
+    widths.check_options(body, [option.body for option in made], span)
     builder = Builder(region)
     region.outputs = tuple(builder.input(f"x{i}", s) for i, s in enumerate(shapes))[:1]
     numbers = tuple(value.number for value in values)

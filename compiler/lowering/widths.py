@@ -8,7 +8,8 @@ share their weights. Once the number is chosen, a slice is all there is, and `na
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
@@ -47,6 +48,8 @@ KEEPS_ZEROS = frozenset(
     | {"flatten", "tokens", "dropout", "drop_path", "narrow"}
 )
 """Layers that give zeros where they read zeros."""
+_MOST_CHECKED = 1000
+"""Of numbers that are chosen together, how many combinations are looked at."""
 BY_POSITION = frozenset({"shuffle", "group_norm"})
 """Layers that mix channels by their position, so that a slice is not what the whole gives."""
 
@@ -111,6 +114,22 @@ def check_alike(body: Body, values: list[Ref], span: Span) -> None:
         raise fault("E0612", message, span, "choose one number for both, or project one of them")
 
 
+def check_options(body: Body, options: Iterable[Region], span: Span) -> None:
+    """Options of one choice give values of one width, also where that is still to be chosen.
+
+    Raises:
+        DartsError: where they do not.
+    """
+    shapes = [option.node(option.outputs[0]).shape for option in options]
+    found = [width(shape) for shape in shapes if shape]
+    chosen = [number for size in found for number in opens(size)]
+    if chosen and len(set(found)) > 1:
+        message = (
+            f"options of one choice have one width, but `{chosen[0].decision}` chooses that of one"
+        )
+        raise fault("E0612", message, span, "one width for all of them, or project them to one")
+
+
 def check_concat(body: Body, values: list[Ref], span: Span) -> None:
     """Channels of a value whose width is open come last, so that a slice of the whole is whole.
 
@@ -161,6 +180,7 @@ def _check(body: Body, operation: LayerOperation, operand: Ref) -> None:
         if opens(value) and argument not in SLICED.get(name, ()):
             message = f"`{argument}` of `{name}` has no slices, so it cannot be entangled"
             raise fault("E0611", message, operation.span, "choose between operations")
+        _check_numbers(argument, name, value, operation.span)
     for number in opens(arguments.get("k", Const(1))):
         if any(not isinstance(v, int) or v % 2 == 0 for v in number.values):
             message = "entangled kernels have one centre, so they are odd"
@@ -171,6 +191,19 @@ def _check(body: Body, operation: LayerOperation, operand: Ref) -> None:
         title = "a grouped `conv`" if grouped else f"`{name}`"
         message = f"{title} goes by the position of channels, but the width is still open"
         raise fault("E0612", message, operation.span, f"`{LAYERS[name].name}` before the choice")
+
+
+def _check_numbers(argument: str, layer: str, value: Expr, span: Span) -> None:
+    """Whichever number is chosen must be one that the layer takes."""
+    numbers = opens(value)
+    if not numbers:
+        return
+    for values in islice(product(*(number.values for number in numbers)), _MOST_CHECKED):
+        chosen = {n.key: Const(v) for n, v in zip(numbers, values, strict=True)}
+        made = substitute(value, chosen)
+        if isinstance(made, Const) and not (type(made.value) is int and made.value >= 1):
+            message = f"`{argument}` of `{layer}` is a whole number of at least 1"
+            raise fault("E0503", f"{message}, among those to choose is {made.value}", span)
 
 
 def _unique(body: Body, name: str) -> str:
