@@ -324,7 +324,7 @@ class Run:
                 return x + weight[:, None]
             case "tokens":
                 return slow_layers.tokens(x)
-            case "pixels":
+            case "as_image":
                 return slow_layers.pixels(x, arguments["rows"])
             case "softmax":
                 return slow_layers.softmax(x)

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from compiler.lowering.declarations import Lowering
 
 MOST_MEMBERS = 1000
+NOWHERE = ""
+"""The node of an edge where no op is evaluated on one."""
 
 
 class Body:
@@ -67,6 +69,8 @@ class Body:
         """The body this one is a branch of."""
         self.node: str | None = None
         self.edge_source: str | None = None
+        self.edge_node: str | None = NOWHERE
+        """The node that the edge enters on which an op is evaluated in place, None for `return`."""
         self.user: str | None = None
         """The op that is evaluated in place here."""
         self.decisions = Decisions()
@@ -83,7 +87,8 @@ class Body:
         """A body for a region inside this one."""
         inner = Body(self.lowering, region, self.frame)
         inner.around, inner.decisions = self, self.decisions
-        inner.node, inner.edge_source, inner.user = self.node, self.edge_source, self.user
+        inner.node, inner.edge_source = self.node, self.edge_source
+        inner.user, inner.edge_node = self.user, self.edge_node
         inner.stage = self.stage
         return inner
 
@@ -113,11 +118,21 @@ class Body:
     @contextmanager
     def inlining(self, name: str) -> Iterator[None]:
         """Decisions in an op that is evaluated in place, and on no node, are called after it."""
-        outer, self.user = self.user, name
+        outer = self.user, self.edge_node
+        self.user = name
+        if self.edge_source is not None and self.edge_node == NOWHERE:
+            self.edge_node = self.node
         try:
             yield
         finally:
-            self.user = outer
+            self.user, self.edge_node = outer
+
+    @property
+    def deciding(self) -> str | None:
+        """The node that a decision here is made for: of an op on an edge, the node of that."""
+        if self.edge_source is None:
+            return self.node or self.user
+        return self.node if self.edge_node == NOWHERE else self.edge_node
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
@@ -184,7 +199,7 @@ class Body:
         if node.count is not None and not (type(count) is int and count >= 1):
             message = f"what is kept is a whole number of at least 1, this is {shown(count)}"
             raise fault("E0607", message, node.count.span)
-        above = None if node.above is None else self.constant(node.above)
+        above: Any = None if node.above is None else self.constant(node.above)
         if node.above is not None and isinstance(above, bool | str):
             message = f"what edges are kept `above` is a number, this is {shown(above)}"
             raise fault("E0607", message, node.above.span)

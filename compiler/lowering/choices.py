@@ -46,7 +46,7 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
     birth = decisions.born(name)
     # A decision that is nested in this one comes after it, so its place is taken before.
     source = None if body.decisions.option else body.edge_source
-    path = decisions.add(birth, body.node or body.user, source)
+    path = decisions.add(birth, body.deciding, source)
     options = sets.options(body, node.options)
     if node.entangled and not options.holds(Expr):
         held = "values" if options.holds(Captured) else "operations"
@@ -79,12 +79,11 @@ def _amount(body: Body, node: ast.Choose, options: SetValue) -> Amount:
     least = body.constant(node.count)
     most = least if node.most is None else body.constant(node.most)
     for number, written in ((least, node.count), (most, node.most or node.count)):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            message = f"options are counted, this is {shown(number)}"
-            raise fault("E0610", message, written.span)
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            message = f"at least one option is chosen, this is {shown(number)}"
+            help = "`keep edges by weight above 0.5` drops edges" if number == 0 else None
+            raise fault("E0610", message, written.span, help)
     span = node.count.span.to((node.most or node.count).span)
-    if most < 1:
-        raise fault("E0610", "at least one option is chosen, this is 0", span)
     if most < least:
         message = f"there is no number from {least} to {most}"
         raise fault("E0610", message, span, f"the smaller one first: `{most}..{least}`")
@@ -341,9 +340,7 @@ def _path(body: Body, operation: Chosen) -> str:
             message = "uses of one decision have the same options"
             raise fault("E0606", message, operation.span)
         return birth.path
-    return body.decisions.add(
-        birth, body.node or body.user, body.edge_source, outcomes, operation.amount
-    )
+    return body.decisions.add(birth, body.deciding, body.edge_source, outcomes, operation.amount)
 
 
 def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Region:
@@ -380,8 +377,8 @@ def decides_here(body: Body, operation: Value) -> bool:
             return True
         case Expr():
             return bool(opens(operation))
-        case LayerCall(given=given) | LayerOperation(arguments=given):
-            return any(decides_here(body, value) for _, value in given)
+        case LayerCall(given=parts) | LayerOperation(arguments=parts):
+            return any(decides_here(body, value) for _, value in parts)
         case Repeated(count=count, syntax=syntax, frame=frame):
             return bool(opens(count)) or body.lowering.settles(syntax, frame.scope)
         case Shared(operation=inner):

@@ -21,7 +21,7 @@ Candidates = tuple[tuple[str, OperationKind], ...]
 """The labels of options, each with its kind."""
 
 UNSEEN = NORMS | {
-    "dropout", "drop_path", "identity", "crop", "pad", "shuffle", "flatten", "tokens", "pixels",
+    "dropout", "drop_path", "identity", "crop", "pad", "shuffle", "flatten", "tokens", "as_image",
 }  # fmt: skip
 """Layers that are no operation of their own in a picture."""
 
