@@ -53,7 +53,7 @@ CODES: dict[str, str] = {
     "E0604": "a node has nothing to join",
     "E0605": "a decision stands where nothing can decide",
     "E0606": "uses of one cell cannot decide alike",
-    "E0607": "a body keeps twice, or an impossible number of edges",
+    "E0607": "a body keeps twice, in the wrong place, or an impossible number of edges",
     "E0608": "a strength is not known",
     "E0609": "what `keep` ranks is not clear: an edge with several decisions, or two joins",
     "E0610": "an impossible number of options is chosen, or several where one value is needed",

@@ -61,7 +61,16 @@ RANK_HELP = {
 
 def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -> Value:
     """Lets values flow into an operation, adding its nodes to the region."""
-    body.lowering.budget.spend(span)
+    budget = body.lowering.budget
+    budget.spend(span)
+    budget.deeper(span)
+    try:
+        return _applied(body, operation, operands, span)
+    finally:
+        budget.depth -= 1
+
+
+def _applied(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -> Value:
     if not operands:
         help = "`each … -> …` goes over a list, and an empty one gives nothing"
         raise fault("E0402", f"nothing flows into `{span.text}`: this list is empty", span, help)

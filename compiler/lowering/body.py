@@ -351,7 +351,15 @@ class Body:
 
     def evaluate(self, node: ast.Expr, whole: bool = False) -> Value:
         """The value of an expression; `whole` where it is all that a name is bound to."""
-        self.lowering.budget.spend(node.span)
+        budget = self.lowering.budget
+        budget.spend(node.span)
+        budget.deeper(node.span)
+        try:
+            return self._meaning(node, whole)
+        finally:
+            budget.depth -= 1
+
+    def _meaning(self, node: ast.Expr, whole: bool) -> Value:
         match node:
             case ast.Name():
                 return self.name(node)

@@ -20,7 +20,7 @@ from compiler.lowering import apply, calls, inputs, outputs
 from compiler.lowering.body import Body
 from compiler.lowering.budget import Budget
 from compiler.lowering.lists import Lists
-from compiler.lowering.usage import named_arguments
+from compiler.lowering.usage import Named, Uses, named_arguments
 from compiler.lowering.values import (
     Declared,
     Frame,
@@ -95,11 +95,13 @@ class Lowering:
         """How such conditions come out in the region that is being lowered."""
         self.inlined: dict[int, bool] = {}
         self.deciding: dict[int, bool] = {}
+        self.decided: dict[int, bool] = {}
+        self.uses_of = Uses(space)
         self.repeats = 0
         """How many repeats have been written out."""
         self.stages: dict[int, list[tuple[int, int]]] = defaultdict(list)
         """For every cell that decides for each stage by itself, the stages that it stands in."""
-        self.lists = Lists(space)
+        self.lists = Lists(space, self.uses_of)
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
 
@@ -362,7 +364,11 @@ class Lowering:
             inner = Frame(dict(arguments), self.space.scope(target))
             with body.looking_up(inner):
                 if target.inputs is None:
-                    return self.chain(body, target, ranks)
+                    self.budget.deeper(result.span)
+                    try:
+                        return self.chain(body, target, ranks)
+                    finally:
+                        self.budget.depth -= 1
                 inputs.add_inputs(body, target.inputs, ranks)
                 return body.block(target.body)
         if len(ranks) != 1:
@@ -460,15 +466,15 @@ class Lowering:
 
     def inputs(self, declaration: ast.OpDecl | ast.CellDecl) -> tuple[ast.Input, ...] | None:
         """The inputs of an op or cell, through a cell that stands for another; None for a chain."""
-        if declaration.inputs is not None or isinstance(declaration, ast.OpDecl):
-            return declaration.inputs
-        result = declaration.body.result
-        callee = result.callee if isinstance(result, ast.Call) else result
-        if isinstance(callee, ast.Name):
-            target = self.space.scope(declaration).get(callee.name)
-            if isinstance(target, ast.CellDecl):
-                return self.inputs(target)
-        return None
+        while declaration.inputs is None and isinstance(declaration, ast.CellDecl):
+            result = declaration.body.result
+            callee = result.callee if isinstance(result, ast.Call) else result
+            name = callee.name if isinstance(callee, ast.Name) else ""
+            target = self.space.scope(declaration).get(name)
+            if not isinstance(target, ast.CellDecl):
+                return None
+            declaration = target
+        return declaration.inputs
 
     def arity(self, declaration: ast.OpDecl | ast.CellDecl) -> int:
         read = self.inputs(declaration)
@@ -510,46 +516,34 @@ class Lowering:
 
     def settled(self, declaration: ast.OpDecl | ast.SetDecl) -> bool:
         """Whether an op makes decisions of the body that uses it, or hangs on its stage."""
-        if id(declaration) not in self.deciding:
-            self.deciding[id(declaration)] = False
-            scope = self.space.scope(declaration)
-            self.deciding[id(declaration)] = self.settles(declaration, scope)
+        for inner in self.uses_of.innermost_first(declaration, self.deciding):
+            self.deciding[id(inner)] = any(isinstance(n, ast.Choose) for n in inner.walk()) or any(
+                named.per_stage if isinstance(named, ast.CellDecl) else self.deciding[id(named)]
+                for named in self.uses_of.named(inner)
+            )
         return self.deciding[id(declaration)]
 
     def decides(self, declaration: ast.OpDecl | ast.CellDecl) -> bool:
         """Whether decisions are made where an op or cell is used, by whichever body."""
-        if isinstance(declaration, ast.OpDecl):
-            return self.settled(declaration)
-        scope = self.space.scope(declaration)
-        return any(
-            isinstance(node, ast.Choose)
-            or (
-                isinstance(node, ast.Name)
-                and isinstance(inner := scope.get(node.name), ast.OpDecl | ast.CellDecl)
-                and inner is not declaration
-                and self.decides(inner)
+        for inner in self.uses_of.innermost_first(declaration, self.decided):
+            self.decided[id(inner)] = any(isinstance(n, ast.Choose) for n in inner.walk()) or any(
+                self.decided[id(named)]
+                for named in self.uses_of.named(inner)
+                if isinstance(named, ast.OpDecl | ast.CellDecl)
             )
-            for node in declaration.walk()
-        )
+        return self.decided[id(declaration)]
 
-    def inlines(self, declaration: ast.Declaration) -> bool:
+    def inlines(self, declaration: Named) -> bool:
         """Whether an op belongs to the body that uses it: it decides, or draws masks there.
 
         So does an op that uses such a one.
         """
-        if id(declaration) not in self.inlined:
-            self.inlined[id(declaration)] = False
-            scope = self.space.scope(declaration)
-            self.inlined[id(declaration)] = (
-                isinstance(declaration, ast.OpDecl) and self.settled(declaration)
-            ) or any(
-                _draws_mask(node)
-                or (
-                    isinstance(node, ast.Name)
-                    and isinstance(scope.get(node.name), ast.OpDecl)
-                    and self.inlines(scope[node.name])
-                )
-                for node in declaration.walk()
+        for inner in self.uses_of.innermost_first(declaration, self.inlined):
+            named = (op for op in self.uses_of.named(inner) if isinstance(op, ast.OpDecl))
+            self.inlined[id(inner)] = (
+                (isinstance(inner, ast.OpDecl) and self.settled(inner))
+                or any(map(_draws_mask, inner.walk()))
+                or any(self.inlined[id(op)] for op in named)
             )
         return self.inlined[id(declaration)]
 

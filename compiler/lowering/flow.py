@@ -58,7 +58,7 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
                 "E0401",
                 f"`{step.span.text}` is {kind(operation)}, not an operation",
                 step.span,
-                "values stand at the start of a flow" if isinstance(operation, Ref) else None,
+                _way_out(operation, step),
             )
     rest = tuple(o for _, o in operations)
     if is_operation(first):
@@ -76,6 +76,15 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
             return result
         result = apply.apply(body, operation, as_operands(result, step.span), step.span)
     return result
+
+
+def _way_out(value: Value, step: ast.Expr) -> str | None:
+    """What to do about a step that is no operation."""
+    if isinstance(value, Ref):
+        return "values stand at the start of a flow"
+    if isinstance(value, tuple) and any(map(is_operation, value)):
+        return f"`{step.span.text}[0]` is its first member"
+    return None
 
 
 def stateful(body: Body, operation: Value) -> int:
@@ -131,6 +140,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
                     "E0401",
                     f"`{step.span.text}` is {kind(operation)}, not an operation",
                     step.span,
+                    _way_out(operation, step),
                 )
             result = apply.apply(body, operation, as_operands(result, step.span), step.span)
         body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
