@@ -160,8 +160,11 @@ def _between_calls(
     region = Region("choice", "branch", span=span)
     names = apply.input_names(body, [make], len(shapes))
     made = []
-    outcomes = next(d.options for d in body.decisions.made if d.path == first.path)
+    known = body.decisions.known(first.path)
+    assert known is not None
+    outcomes = known.options
     for (label, sink), value in zip(outcomes, first.values, strict=True):
+        body.lowering.budget.spend(span, 5)
         given = instead(make, first, value)
         inner_body = body.inside(Region(label, "branch", span=span))
         inputs = [inner_body.builder.input(n, s) for n, s in zip(names, shapes, strict=True)]
@@ -252,7 +255,8 @@ def _joined(body: Body, chosen: Chosen, how: str, span: Span) -> Ref:
     options: list[Captured] = [o.operation for o in chosen.options.options]
     operands = capture.operands_of(options)
     apply.check_numbers(body, tuple(map(body.ref, operands)), "choose", chosen.span)
-    if chosen.birth.path not in {made.path for made in body.decisions.made}:
+    body.lowering.budget.spend(chosen.span, len(options) * len(operands) // 20)
+    if body.decisions.known(chosen.birth.path) is None:
         return _all_of(body, options, operands, how, span)
     region = Region("choice", "branch", span=chosen.span)
     made = []
@@ -335,7 +339,8 @@ def _path(body: Body, operation: Chosen) -> str:
     outcomes = tuple((o.label, o.sink) for o in options.options)
     if birth.path:
         body.decisions.reused(operation.span)
-        known = next(d for d in body.decisions.made if d.path == birth.path)
+        known = body.decisions.known(birth.path)
+        assert known is not None
         if known.options != outcomes:
             message = "uses of one decision have the same options"
             raise fault("E0606", message, operation.span)

@@ -173,7 +173,9 @@ def _mark(body: Body, depths: Open, index: int, start: int, clock: int) -> None:
 
 def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:
     """The mixture of what the steps give that may be the last."""
-    decision = next(d for d in body.decisions.made if d.path == depths.decision)
+    decision = body.decisions.known(depths.decision)
+    assert decision is not None
+    body.lowering.budget.spend(span, len(depths.values) ** 2 // 10)
     values = [outputs[int(n) - 1] for n in depths.values]
     shapes = [body.builder.shape(value.number) for value in values]
     region = Region("choice", "branch", span=span)

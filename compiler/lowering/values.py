@@ -288,8 +288,10 @@ def kind(value: Value) -> str:
             return "a value"
         case SetValue():
             return "a set"
-        case tuple() | LooseValues():
+        case tuple():
             return "a list"
+        case LooseValues():
+            return "what is loose"
         case Several():
             return "several chosen values"
         case ChosenNumber():

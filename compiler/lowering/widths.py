@@ -154,11 +154,13 @@ def _mixed(
 ) -> Ref:
     """A choice between layers that differ in numbers alone; of several, one in the other."""
     first, *rest = numbers
-    decision = next(d for d in body.decisions.made if d.path == first.decision)
+    decision = body.decisions.known(first.decision)
+    assert decision is not None
     shape = body.builder.shape(value.number)
     region = Region("choice", "branch", span=span)
     made = []
     for (label, sink), number in zip(decision.options, first.values, strict=True):
+        body.lowering.budget.spend(span, 5)
         inner = body.inside(Region(label, "branch", span=span))
         x = inner.builder.input("x", shape)
         known = {**(chosen or {}), first.key: Const(number)}
