@@ -294,7 +294,8 @@ class Deciding:
             case "choice":
                 return f"choose {{ {group}, ({self.known()}, {self.known()}) }}"
             case "several":
-                return f"concat(choose 2 of {{ {group}, ({self.known()}, {self.known()}) }}) -> {bring(self.base)}"
+                pair = f"({self.known()}, {self.known()})"
+                return f"concat(choose 2 of {{ {group}, {pair} }}) -> {bring(self.base)}"
         return f"{how}({group})"
 
 

@@ -147,6 +147,8 @@ def test_genotypes_are_one() -> None:
         ("x -> choose { relu as conv, tanh }", None),
         ("x -> choose { relu as loose, tanh }", "E0204"),
         ("x -> choose entangled steps", "E0611"),
+        ("x -> choose { steps, relu }", None),
+        ("x -> entangled choose steps", "E0105"),
         ("x -> conv(1, groups: 1 + no) -> choose steps", "E0401"),
     ],
 )
