@@ -245,6 +245,7 @@ class Body:
         new = range(start, len(self.region.values))
         if isinstance(result, Ref) and result.number in new:
             self.region.replace(result.number, bound=name)
+            result = replace(result, origin="")
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):
             self.decisions.aliases[name] = start - 0.5
             result = replace(result, name=name)

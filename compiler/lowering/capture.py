@@ -38,7 +38,8 @@ def captured(body: Body, start: int, values: list[Ref]) -> Iterator[Captured]:
         }
         nodes = {n + _FAR: node for n, node in moved.items()}
         result = place.get(value.number, value.number + _FAR)
-        yield Captured(nodes, result, value.name or _source(region, nodes, result))
+        name = value.name or value.origin or _source(region, nodes, result)
+        yield Captured(nodes, result, name)
 
 
 _FAR = 10**9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import is_module
@@ -74,7 +75,15 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
         if isinstance(result, Poison):
             return result
         result = apply.apply(body, operation, as_operands(result, step.span), step.span)
-    return result
+    return _made_from(body, operands[0], result)
+
+
+def _made_from(body: Body, source: Ref, result: Value) -> Value:
+    """A value that knows what the file calls the one it was made from."""
+    if not isinstance(result, Ref):
+        return result
+    origin = source.name or source.origin or body.region.node(source.number).bound
+    return replace(result, origin=origin or "")
 
 
 def stateful(body: Body, operation: Value) -> int:
@@ -139,7 +148,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
             name = labels.attribute(f"{body.node}_from_{body.edge_source}")
             body.region.replace(modules[0], name=name)
         body.owner.edges += 1
-        return result
+        return _made_from(body, source, result)
     finally:
         body.edge_source = outer
 
