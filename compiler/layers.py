@@ -226,7 +226,7 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
     sizes = dict.fromkeys(_COUNTS, 1) | {"n": 0}
     if layer == "embedding":
         sizes = {"n": 1, "d": 1}
-    if layer == "upsample":
+    if layer in ("upsample", "narrow"):
         sizes = {"n": 1}
     for name, least in sizes.items():
         value = arguments.get(name)
@@ -249,6 +249,8 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
         return _transposed_complaint(shape, arguments)
     if layer == "narrow" and arguments["n"] > channels(shape):
         return f"`n` is {arguments['n']}, but there are fewer channels"
+    if "active" in arguments and arguments["active"] > arguments.get("heads", channels(shape)):
+        return f"`active` is {arguments['active']}, but there are fewer of them"
     if "centre" in arguments and not _is_centred(arguments):
         return f"`centre` is {_worded(arguments['centre'])}, which has no place in the window"
     if layer in WINDOWED:
