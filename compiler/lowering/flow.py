@@ -191,7 +191,7 @@ def join(body: Body, node: ast.Call) -> Value:
             value = value.values
             loose += range(len(values), len(values) + len(value))
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
-    if not body.on_edge:
+    if not (body.on_edge or body.in_set or body.decisions.option):  # where edges are no edges
         body.decisions.close_join(mark, body.node, node.span)
     if not values:
         raise fault(

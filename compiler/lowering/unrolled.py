@@ -35,7 +35,7 @@ def is_unrolled(body: Body, operation: Repeated, operands: tuple[Ref, ...]) -> b
     syntax, scope = operation.syntax, operation.frame.scope
     if body.region.kind != "network" or opens(operation.count) or body.is_open(operands):
         return True
-    if operation.count == Const(0):
+    if operation.count == Const(0) or body.in_set:
         return True
     read = {node.name for node in syntax.walk() if isinstance(node, ast.Name)}
     used = (scope[name] for name in read if name in scope)
