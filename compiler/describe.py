@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from compiler.counting.architectures import architectures, ways
-from compiler.ir import Region
+from compiler.ir import Keep, Region
 from compiler.measure import measure
 from compiler.profile import PHASES, values_of
 from compiler.program import kept
@@ -118,8 +118,16 @@ def _cell(kind: Region) -> str:
         what = f"{counted(edges, 'edge')} into {counted(len(nodes), 'node')}"
     rule = ""
     if kind.keep is not None:
-        rule = f", {kind.keep.count} kept per node by {kind.keep.strength}"
+        rule = f", {_kept(kind.keep)}"
     return f"{kind.name} from {inputs}: {what}{rule}"
+
+
+def _kept(keep: Keep) -> str:
+    count = "" if keep.count is None else f"{keep.count} "
+    unit = "candidates " * (keep.unit == "candidates")
+    where = " in all" if keep.in_all else "" if keep.count is None else " per node"
+    above = "" if keep.above is None else f" above {keep.above:g}"
+    return f"{count}{unit}kept{where} by {keep.strength}{above}"
 
 
 def _with_sizes(pattern: str, sizes: dict[str, str]) -> str:

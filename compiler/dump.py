@@ -63,7 +63,7 @@ def _region(region: Region, pad: str) -> Iterator[str]:
         yield f"{pad}    option {sink}{option.label}{idle}"
         yield from _body(option.body, pad + "        ")
     if region.keep is not None:
-        yield f"{pad}    keep {region.keep.count} per node by {region.keep.strength}"
+        yield f"{pad}    keep {region.keep}"
 
 
 def _body(region: Region, pad: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ space says what they mean.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import islice
 
 from compiler.arch_string import UNNAMED
@@ -90,12 +91,13 @@ def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
         (n, option) for path, option in cell.decisions if (n := number_of(path)) is not None
     ]
     wanted = sum(kept(kind).values())
-    if numbered and not is_fixed(kind):
-        raise _MisfitError(f"`{kind.name}` keeps no fixed number of edges per node", "YAML")
-    if numbered and len(cell.decisions) != wanted:
-        raise _MisfitError(
-            f"`{kind.name}` keeps {wanted} edges, the genotype names {len(cell.decisions)}"
-        )
+    if numbered and is_named(kind):
+        message = f"the number of its source does not tell an edge of `{kind.name}` from others"
+        raise _MisfitError(message, "its path, as in YAML")
+    inner = {decision.path for decision in kind.decisions if decision.within}
+    given = sum(path not in inner for path, _ in cell.decisions)
+    if numbered and given != wanted:
+        raise _MisfitError(f"`{kind.name}` keeps {wanted} edges, the genotype names {given}")
     nodes = {d.path: d.place for d in kind.decisions if not d.within}
     taken = Counter(nodes.get(path) for path in named)
     rest = iter(numbered)
@@ -131,6 +133,21 @@ def _edge_of(
 def _values(cell: CellGenotype, kind: Region) -> tuple[str, ...]:
     """The values that numbers mean: in the order of the genotype, if it says one."""
     return cell.sources or kind.sources
+
+
+def cell_of(kind: Region, chosen: Mapping[str, str]) -> CellGenotype:
+    """The genotype of a kind whose decisions, by their paths, have come out so."""
+    paths = [decision.path for decision in kind.decisions]
+    decisions = tuple((path, chosen[path]) for path in paths if path in chosen)
+    return CellGenotype(decisions, kind.sources, output_of(kind), is_named(kind))
+
+
+def is_named(kind: Region) -> bool:
+    """Whether a number does not tell an edge of a kind from others, so that its path must.
+
+    That is so where nodes may keep more edges or fewer, and where edges hang on decisions.
+    """
+    return not is_fixed(kind) or any(d.within and d.source is not None for d in kind.decisions)
 
 
 def output_of(kind: Region) -> tuple[str, ...]:

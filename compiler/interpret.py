@@ -33,8 +33,8 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
-    is_term_by_term,
     is_mask,
+    is_term_by_term,
 )
 from compiler.layers import padding, window
 from compiler.program import Program

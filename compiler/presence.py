@@ -1,4 +1,4 @@
-"""Which values of an open region are there once its decisions are made, and which of them are read."""
+"""Which values of an open region are there, and read, once its decisions are made."""
 
 from __future__ import annotations
 

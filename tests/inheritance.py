@@ -27,8 +27,8 @@ from compiler.ir import (
     Repeat,
     Scan,
     Tap,
-    is_term_by_term,
     is_mask,
+    is_term_by_term,
     winners,
 )
 from compiler.layers import STATEFUL
@@ -188,7 +188,9 @@ class Decided(Run):
         loose = node.loose if isinstance(node, Join) else ()
         for place, operand in enumerate(node.operands):
             if isinstance(node, Choice):
-                taken = [o for o in node.region.options if o.label in self.options_of(node.decision)]
+                taken = [
+                    o for o in node.region.options if o.label in self.options_of(node.decision)
+                ]
                 if any(_reads_input(option.body, place) for option in taken):
                     yield operand
             elif place not in loose:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from random_bodies import Body
 from random_cells import bring
@@ -89,7 +89,9 @@ class Deciding:
             case "each":
                 return f"each ({one}, {other}) -> {self.step()}"
             case "join":
-                return f"{self.draw.pick('sum', 'max')}({one} -> {self.step()}, {other}) as v{number}"
+                return (
+                    f"{self.draw.pick('sum', 'max')}({one} -> {self.step()}, {other}) as v{number}"
+                )
             case "for":
                 first, second = self.draw.random.sample(ACTIVATIONS, 2)
                 return f"({one} -> f, {other} -> f) for f in ({first}, {second})"
@@ -166,9 +168,7 @@ class Deciding:
 
     def repeat(self, depth: int) -> str:
         """A repeat, most of whose steps decide."""
-        step = self.draw.pick(
-            f"choose {literal(self.body, self.base)}", self.op(), self.step()
-        )
+        step = self.draw.pick(f"choose {literal(self.body, self.base)}", self.op(), self.step())
         at = ""
         if self.draw.chance(0.4):
             at = f" at {self.draw.pick('0', '1')}: {self.step()}"
@@ -208,7 +208,9 @@ class Deciding:
             amount = self.draw.pick("2", "(1, 2, 2)[index]", "(1 + index // 2)")
             above = " above 0.5" if self.draw.chance(0.3) else ""
             amount = "1..2" if above else amount
-            text = f"{how}(choose {amount} of {{ {a}, {b} -> {self.step()} as s, each earlier {name}"
+            text = (
+                f"{how}(choose {amount} of {{ {a}, {b} -> {self.step()} as s, each earlier {name}"
+            )
             text += f" -> {self.step()} }}{above})"
             text += f" -> {bring(self.base)}" if how == "concat" else ""
             if self.draw.chance(0.5):
@@ -292,7 +294,8 @@ class Deciding:
             case "choice":
                 return f"choose {{ {group}, ({self.known()}, {self.known()}) }}"
             case "several":
-                return f"concat(choose 2 of {{ {group}, ({self.known()}, {self.known()}) }}) -> {bring(self.base)}"
+                pair = f"({self.known()}, {self.known()})"
+                return f"concat(choose 2 of {{ {group}, {pair} }}) -> {bring(self.base)}"
         return f"{how}({group})"
 
 
@@ -318,9 +321,7 @@ class Kinds:
         lines = [f"a = x -> {bring(base)}", *lines, f"return {cell.result(group)}"]
         family = "[2]" if draw.chance(0.25, "family") else ""
         stage = " per stage" if not family and draw.chance(0.25, "per stage") else ""
-        stock.declarations.append(
-            f"cell {name}{family}({size}) from x{stage} {block(lines)}"
-        )
+        stock.declarations.append(f"cell {name}{family}({size}) from x{stage} {block(lines)}")
         if family:
             return [f"{name}[0]({size})", f"{name}[1]({size})"]
         return [f"{name}({size})"]

@@ -92,6 +92,15 @@ def outputs(result: Any) -> list[Tensor]:
     return [*result] if isinstance(result, tuple) else [result]
 
 
+def test_files_exist() -> None:
+    """Those that `architecture.md` names; `model.py` is what a search leaves."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = {name for path in re.findall(r"`([\w/]+\.py)`", page) for name in [Path(path).name]}
+    rooms = ("dsl", "compiler", "runtime", "tests")
+    there = {path.name for room in rooms for path in (ROOT / room).rglob("*.py")}
+    assert names - there == {"model.py"}
+
+
 def test_fragments_hold() -> None:
     """Fragments are declarations: put together they make a file with the network above."""
     blocks = BLOCK.findall(LANGUAGE.read_text(encoding="utf-8"))
@@ -138,6 +147,8 @@ def test_genotypes_are_one() -> None:
         ("x -> choose { relu as conv, tanh }", None),
         ("x -> choose { relu as loose, tanh }", "E0204"),
         ("x -> choose entangled steps", "E0611"),
+        ("x -> choose { steps, relu }", None),
+        ("x -> entangled choose steps", "E0105"),
         ("x -> conv(1, groups: 1 + no) -> choose steps", "E0401"),
     ],
 )

@@ -46,10 +46,10 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
-    is_term_by_term,
     is_mask,
     is_open,
     is_partial,
+    is_term_by_term,
 )
 from compiler.layers import PARTIAL
 from compiler.lowering.labels import attribute

@@ -16,7 +16,7 @@ from compiler.builder import is_module
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.torch_layers import is_function
 from compiler.ir import Call as CallNode
-from compiler.ir import Choice, Layer, Region, branches, is_term_by_term, is_partial
+from compiler.ir import Choice, Layer, Region, branches, is_partial, is_term_by_term
 
 IMPORTED = frozenset({"torch", "nn", "F", "Tensor", "self"})
 OWN = frozenset(

@@ -28,8 +28,8 @@ from compiler.ir import (
     Select,
     Tap,
     children,
-    is_term_by_term,
     is_mask,
+    is_term_by_term,
 )
 from compiler.layers import STATEFUL
 from compiler.program import Program, is_cell_call

@@ -23,6 +23,7 @@ from compiler.fitting import resolve
 from compiler.genotype import Genotype
 from compiler.instantiate import instantiate
 from compiler.measure import measure
+from compiler.program import Program
 from compiler.prune import prune
 from compiler.specialise import Specialiser
 from dsl.load import load
@@ -62,7 +63,11 @@ def cost(
     space = space if isinstance(space, Space) else load(space)
     _, program, _ = measure(space, "final", profile, overrides)
     genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
-    chosen = resolve(genotype, program.kinds)
+    return priced(program, resolve(genotype, program.kinds))
+
+
+def priced(program: Program, chosen: dict[str, dict[str, str]]) -> Cost:
+    """What the final model comes to in which decisions have come out so, by kind and path."""
     specialiser = Specialiser(chosen)
     final = replace(program, network=specialiser.region(program.network))
     unused = {}

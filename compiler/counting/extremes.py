@@ -11,8 +11,8 @@ from typing import Any
 from compiler.counting.amounts import Amount
 from compiler.counting.cheapest import Condition, Picks, Prices, best
 from compiler.counting.parts import Entry, Part, Some, entries, network_and_cells, total
-from compiler.fitting import output_of
-from compiler.genotype import CellGenotype, Genotype
+from compiler.fitting import cell_of
+from compiler.genotype import Genotype
 from compiler.ir import Region, is_open
 from compiler.measure import measure
 from compiler.program import Program, kept
@@ -106,10 +106,7 @@ class _Search:
         """The least where `sign` is 1, the most where it is -1."""
         found = (self.best(what, sign, assumed) for assumed in self.assumptions())
         value, picks = min((way for way in found if way is not None), key=lambda way: sign * way[0])
-        cells = {
-            kind.name: CellGenotype(picks[kind.name], kind.sources, output_of(kind))
-            for kind in self.kinds
-        }
+        cells = {kind.name: cell_of(kind, dict(picks[kind.name])) for kind in self.kinds}
         return Extreme(value, Genotype(cells))
 
     def assumptions(self) -> Iterator[Assumed]:

@@ -49,8 +49,10 @@ from compiler.lowering.values import (
     StaticNeeded,
     Value,
     is_operation,
+    joins,
     kind,
     length,
+    shown,
 )
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
@@ -222,15 +224,16 @@ class Body:
 
     def keep(self, node: ast.Keep) -> Keep:
         count = None if node.count is None else self.constant(node.count)
-        if count is not None and (not isinstance(count, int) or isinstance(count, bool | str)):
-            message = f"what is kept is a whole number of at least 1, this is {count}"
-            raise fault("E0607", message, node.span)
-        if count is not None and count < 1:
-            message = f"what is kept is a whole number of at least 1, this is {count}"
-            raise fault("E0607", message, node.span)
-        above = None if node.above is None else self.constant(node.above)
-        if isinstance(above, bool | str):
-            raise fault("E0607", "a threshold is a number", node.span)
+        if node.count is not None and not (type(count) is int and count >= 1):
+            message = f"what is kept is a whole number of at least 1, this is {shown(count)}"
+            raise fault("E0607", message, node.count.span)
+        above: Any = None if node.above is None else self.constant(node.above)
+        if node.above is not None and isinstance(above, bool | str):
+            message = f"what edges are kept `above` is a number, this is {shown(above)}"
+            raise fault("E0607", message, node.above.span)
+        if node.above is not None and node.strength != "alpha" and not 0 <= above < 1:
+            message = f"a weight is from 0 to 1, so none is compared with {above}"
+            raise fault("E0607", message, node.above.span)
         return Keep(count, node.strength, node.unit, node.in_all, above, node.span)
 
     def spoil(self, statement: ast.Statement) -> None:
@@ -251,9 +254,9 @@ class Body:
             not isinstance(value, tuple) or len(value) != len(names)
         ):
             found = f"a list of {len(value)}" if isinstance(value, tuple) else kind(value)
-            raise fault(
-                "E0401", f"{len(names)} names are bound, this is {found}", statement.value.span
-            )
+            message = f"{len(names)} names are bound, this is {found}"
+            help = joins(value) if isinstance(value, Several) else None
+            raise fault("E0401", message, statement.value.span, help)
         values = value if isinstance(value, tuple) else (POISON,) * len(names)
         self.frame.names.update(zip(names, values, strict=True))
         for path, part in zip(paths, values, strict=True):
@@ -355,7 +358,7 @@ class Body:
                     "E0401",
                     f"a member of `{name}` is one value, this is {kind(member)}",
                     statement.body.result.span,
-                    "join values with `sum` or `concat`" if isinstance(member, tuple) else None,
+                    joins(member),
                 )
             members.append(member)
         self.frame.names[name] = tuple(members)
@@ -366,26 +369,32 @@ class Body:
             return
         if self.region.auxiliary:
             raise fault("E0715", "a network has one auxiliary output", statement.span)
-        start = len(self.region.values)
+        clock = self.decisions.clock
         result = self.named("auxiliary", statement.value)
+        if self.decisions.clock > clock:
+            message = "a head that is there in the final network alone cannot decide"
+            raise fault("E0605", message, statement.value.span, "decide outside of it")
         if isinstance(result, Ref):
             known, span = "a `linear` of a known width at its end", statement.value.span
             widths.check_known(self, (result,), "the network gives back", span, known)
-            if any(
-                isinstance(self.region.node(i), Choice)
-                for i in range(start, len(self.region.values))
-            ):
-                message = "the auxiliary head is in no search network, so nothing in it is chosen"
-                raise fault("E0605", message, span)
             self.region.auxiliary += (result.number,)
         elif not isinstance(result, Poison):
-            raise fault("E0401", f"this is {kind(result)}, not one value", statement.value.span)
+            message = f"this is {kind(result)}, not one value"
+            raise fault("E0401", message, statement.value.span, joins(result))
 
     # -- expressions
 
     def evaluate(self, node: ast.Expr, whole: bool = False) -> Value:
         """The value of an expression; `whole` where it is all that a name is bound to."""
-        self.lowering.budget.spend(node.span)
+        budget = self.lowering.budget
+        budget.spend(node.span)
+        budget.deeper(node.span)
+        try:
+            return self._meaning(node, whole)
+        finally:
+            budget.depth -= 1
+
+    def _meaning(self, node: ast.Expr, whole: bool) -> Value:
         match node:
             case ast.Name():
                 return self.name(node)
@@ -404,7 +413,7 @@ class Body:
             case ast.Choose():
                 return choices.choose(self, node)
             case ast.Repeat():
-                return Repeated(self.number(node.count), node, self.frame)
+                return Repeated(repeat.count(self, node), node, self.frame)
             case ast.Over():
                 return scan.scanned(self, node)
             case ast.Call():
@@ -431,12 +440,9 @@ class Body:
         if name in self.frame.names:
             value = self.frame.names[name]
             if isinstance(value, Ref) and value.owner != id(self.region):
-                raise fault(
-                    "E0403",
-                    f"`{name}` stands outside the repeat and cannot be read in it",
-                    node.span,
-                    "let it flow in",
-                )
+                where = "the repeat" if self.is_step else "this option or condition"
+                message = f"`{name}` stands outside {where} and cannot be read in it"
+                raise fault("E0403", message, node.span, "let it flow in")
             return value
         declaration = self.frame.scope.get(name)
         if isinstance(declaration, ast.SetDecl):
@@ -487,13 +493,15 @@ class Body:
 
     def number(self, node: ast.Expr) -> Expr:
         """An expression that must be a number, a flag or a word."""
-        value = self.evaluate(node)
+        return self.as_number(self.evaluate(node), node.span)
+
+    def as_number(self, value: Value, span: Span) -> Expr:
         if isinstance(value, Expr):
             return value
         if isinstance(value, Poison):
             raise DartsError(())
-        choices.check_reckoned(value, node.span)
-        raise fault("E0401", f"a number is needed here, this is {kind(value)}", node.span)
+        choices.check_reckoned(value, span)
+        raise fault("E0401", f"a number is needed here, this is {kind(value)}", span)
 
     def constant(self, node: ast.Expr) -> Any:
         """The value of a number on which the structure of the region hangs."""
@@ -555,6 +563,7 @@ class Body:
                 "E0401",
                 f"only a repeat, a group or a list has numbered parts, this is {kind(base)}",
                 node.base.span,
+                joins(base),
             )
         index = self.constant(node.index)
         if not isinstance(index, int) or not -len(base) <= index < len(base):

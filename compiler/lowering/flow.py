@@ -31,6 +31,7 @@ from compiler.lowering.values import (
     closes_over,
     is_operation,
     is_tied,
+    joins,
     kind,
 )
 from dsl import ast
@@ -59,7 +60,7 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
                 "E0401",
                 f"`{step.span.text}` is {kind(operation)}, not an operation",
                 step.span,
-                "values stand at the start of a flow" if isinstance(operation, Ref) else None,
+                _way_out(operation, step),
             )
     rest = tuple(o for _, o in operations)
     if is_operation(first):
@@ -85,6 +86,15 @@ def _made_from(body: Body, source: Ref, result: Value) -> Value:
         return result
     origin = source.name or source.origin or body.region.node(source.number).bound
     return replace(result, origin=origin or "")
+
+
+def _way_out(value: Value, step: ast.Expr) -> str | None:
+    """What to do about a step that is no operation."""
+    if isinstance(value, Ref):
+        return "values stand at the start of a flow"
+    if isinstance(value, tuple) and any(map(is_operation, value)):
+        return f"`{step.span.text}[0]` is its first member"
+    return None
 
 
 def stateful(body: Body, operation: Value) -> int:
@@ -116,7 +126,7 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
             "E0401",
             f"`each` goes over a list of values, this is {kind(source)}",
             node.source.span,
-            f"({node.source.span.text}, …)" if isinstance(source, Ref) else None,
+            f"({node.source.span.text}, …)" if isinstance(source, Ref) else joins(source),
         )
     for item in _flat(source, node.source.span):
         yield edge(body, item, node.steps)
@@ -141,6 +151,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
                     "E0401",
                     f"`{step.span.text}` is {kind(operation)}, not an operation",
                     step.span,
+                    _way_out(operation, step),
                 )
             result = apply.apply(body, operation, as_operands(result, step.span), step.span)
         new = range(start, len(body.region.values))

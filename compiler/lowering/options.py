@@ -33,6 +33,7 @@ from compiler.lowering.values import (
     Value,
     is_operation,
     is_word,
+    joins,
     kind,
 )
 from dsl import ast
@@ -114,7 +115,8 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         first, *rest = loops
         values = body.evaluate(first.source)
         if not isinstance(values, tuple):
-            raise fault("E0401", f"`for` goes over a list, this is {kind(values)}", first.span)
+            message = f"`for` goes over a list, this is {kind(values)}"
+            raise fault("E0401", message, first.source.span)
         for value in values:
             body.lowering.budget.spend(first.span)
             with body.looking_up(body.frame.extended(**{first.name: value})):
@@ -140,7 +142,7 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
             continue
         if not (is_operation(v) or isinstance(v, Ref | Expr)):
             message = f"an option is an operation, a value or a number, this is {kind(v)}"
-            raise fault("E0601", message, item.span)
+            raise fault("E0601", message, item.span, joins(v))
         made = next(captured) if number in places else v
         label = _label(body, item, made, len(members))
         yield OptionValue(made, label, item.sink, item.value.span)
@@ -159,7 +161,7 @@ def _check_alike(found: list[OptionValue]) -> None:
     if len(kinds) > 1:
         (one, first), (other, second) = list(kinds.items())[:2]
         message = f"`{second.span.text}` is {other} and `{first.span.text}` {one}"
-        raise fault("E0601", f"{message}: options must be alike", second.span)
+        raise fault("E0601", f"{message}: options must be alike", first.span)
 
 
 def _kind_of(option: OptionValue) -> str:

@@ -267,8 +267,7 @@ def hot(kinds: Sequence[Region], chosen: Mapping[str, Mapping[str, str]]) -> Mix
 
     return {
         kind.name: tuple(
-            torch.stack([row(kind, number) for number in group])
-            for group in stacks(kind.decisions)
+            torch.stack([row(kind, number) for number in group]) for group in stacks(kind.decisions)
         )
         for kind in kinds
     }
