@@ -48,8 +48,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu, "relu6": F.relu6, "gelu": F.gelu, "silu": F.silu,
     "tanh": torch.tanh, "sigmoid": torch.sigmoid,
     "leaky_relu": lambda x: torch.where(x > 0, x, x / 100),
-    "elu": lambda x: torch.where(x > 0, x, x.expm1()),
-    "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.expm1()),
+    # what is not taken must be finite, for its gradient is multiplied by 0
+    "elu": lambda x: torch.where(x > 0, x, x.clamp(max=0).expm1()),
+    "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.clamp(max=0).expm1()),
     "softplus": F.softplus, "mish": lambda x: x * F.softplus(x).tanh(),
     # torch takes a sixth in single precision, so these have to be its own
     "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish,

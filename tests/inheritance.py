@@ -40,12 +40,39 @@ Chosen = Mapping[str, Mapping[str, str]]
 class Watched(Run):
     """Notes which layers with weights are run, in order: their paths, and what they read first."""
 
-    visits: dict[str, Tensor]
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.visits: dict[str, Tensor] = {}
+        self.chosen_channels: list[tuple[Tensor, Tensor]] = []
+        """Values of which some stand side by side, with the channels whose weight is not 0."""
 
     def layer(self, layer: str, x: Tensor, arguments: dict[str, Any], at: str) -> Tensor:
         if layer in STATEFUL:
             self.visits.setdefault(at, x)
         return super().layer(layer, x, arguments, at)
+
+    def choice(self, node: Choice, env: dict[str, Any], operands: list[Tensor], at: str) -> Tensor:
+        result = super().choice(node, env, operands, at)
+        if node.how == "concat":
+            assert self.kind is not None
+            paths = [decision.path for decision in self.kind.decisions]
+            weights = self.weights[self.kind.name][paths.index(node.decision)]
+            width = result.shape[1 if result.dim() == 4 else -1] // len(weights)
+            channels = weights.repeat_interleave(width).nonzero().flatten()
+            self.chosen_channels.append((result, channels))
+        return result
+
+    def channels_of(self, path: str, part: Tensor) -> Tensor:
+        """The channels that a layer reads of those in `part`, in order."""
+        whole = self.visits[path]
+        for value, channels in self.chosen_channels:
+            if value is whole:
+                return channels
+        found: list[int] = []
+        for channel in part.unbind(1):
+            rest = range(found[-1] + 1 if found else 0, whole.shape[1])
+            found.append(next(i for i in rest if torch.allclose(whole[:, i], channel, atol=1e-9)))
+        return torch.tensor(found)
 
 
 class Decided(Run):
@@ -195,15 +222,14 @@ def watched(
     state: Mapping[str, Tensor],
     weights: Mapping[str, Sequence[Tensor]],
     hidden: Sequence[Tensor],
-) -> dict[str, Tensor]:
+) -> Watched:
     """The layers with weights that a program runs, in order, with what each reads first.
 
     That is in evaluation, where a norm of zeros gives other numbers than zeros.
     """
     run = Watched(state, weights, False, hidden or None)
-    run.visits = {}
     run.region(program.network, _env(program, read), list(read), "")
-    return run.visits
+    return run
 
 
 def decided(
@@ -217,7 +243,7 @@ def decided(
 ) -> tuple[Any, dict[str, str]]:
     """What an open program gives by what is chosen, with the weights of the network of `final`; and
     by their paths in that network, the paths of layers in `program`."""
-    paths = watched(final, read, state, {}, hidden)
+    paths = watched(final, read, state, {}, hidden).visits
     run = Decided(chosen, list(paths), training, hidden or None)
     run.weights_of = state
     outputs = run.region(program.network, _env(program, read), list(read), "")

@@ -327,8 +327,8 @@ class Kinds:
         return [f"{name}({size})"]
 
 
-def choosing_network(draw: Draw, stock: Stock) -> tuple[str, str, str, list[str]]:
-    """The size of a network that decides, its input, its tail, and the lines of its body."""
+def choosing_network(draw: Draw, stock: Stock) -> str:
+    """A network that decides, or whose cells do, declared behind what it uses."""
     rank = draw.random.choice((3, 3, 1))
     size = "C" if rank == 3 else "H"
     base = Shape(rank, named(size), "s")
@@ -352,4 +352,6 @@ def choosing_network(draw: Draw, stock: Stock) -> tuple[str, str, str, list[str]
         lines.append(f"z = y -> {calls[-1]}" if "y" in body.values else f"z = stem -> {calls[-1]}")
     tail = "global_pool(mean) -> linear(classes)" if rank == 3 else "linear(classes)"
     lines.append(f"return z -> {tail}")
-    return size, "image[3, 6, 6]" if rank == 3 else "x[5]", "class[classes]", lines
+    parameters = f"{size} = {draw.random.choice((2, 4))}, N = 2, classes = 3"
+    source = "image[3, 6, 6]" if rank == 3 else "x[5]"
+    return f"network({parameters}) from {source} to class[classes] {block(lines)}"

@@ -1,4 +1,4 @@
-"""Genotypes of a space: one by lot, or all of them."""
+"""Genotypes of a space: one by lot, or all of them, by the definitions alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from itertools import combinations, product
 
 from compiler.fitting import output_of
 from compiler.genotype import CellGenotype, Genotype
-from compiler.ir import Decision, Region, together
-from compiler.program import is_made, kept
+from compiler.ir import Decision, Region, together, winners
 
 Chosen = dict[str, str]
 
@@ -17,7 +16,17 @@ Chosen = dict[str, str]
 def random_genotype(kinds: Sequence[Region], seed: int) -> Genotype:
     """Edges and options by lot; a function of the seed."""
     lot = random.Random(seed)
-    return Genotype({kind.name: _cell(kind, _by_lot(kind, lot)) for kind in kinds})
+    cells = {}
+    for kind in kinds:
+        sizes = lot.choice(list(_sizes(kind)))
+        chosen: Chosen = {}
+        for (_, own), size in zip(_nodes(kind), sizes, strict=True):
+            chosen |= lot.choice(list(_subsets_of_node(kind, own, size, lot)))
+        for decision in _inner(kind):
+            if _is_made(decision, chosen):
+                chosen[decision.path] = lot.choice(list(_options(decision)))
+        cells[kind.name] = _cell(kind, chosen)
+    return Genotype(cells)
 
 
 def every_genotype(kinds: Sequence[Region]) -> Iterator[Genotype]:
@@ -28,106 +37,111 @@ def every_genotype(kinds: Sequence[Region]) -> Iterator[Genotype]:
         )
 
 
-def _outcomes(decision: Decision) -> list[str]:
-    """All that one decision may come to."""
-    labels = decision.selectable
-    counts = range(decision.least, min(decision.most, len(labels)) + 1)
-    return [together(some) for count in counts for some in combinations(labels, count)]
-
-
-# ---- all -----------------------------------------------------------------------------------------
-
-
 def every_choice(kind: Region) -> Iterator[Chosen]:
-    nodes = {node: list(_of_node(kind, node)) for node in kept(kind)}
-    for parts in product(*nodes.values()):
-        if _fits(kind, sum(number for number, _ in parts)):
-            yield from _completed(kind, dict(pair for _, part in parts for pair in part.items()))
+    """All ways in which one kind can decide: options by the paths of what is decided."""
+    for sizes in _sizes(kind):
+        parts = [
+            list(_subsets_of_node(kind, own, size))
+            for (_, own), size in zip(_nodes(kind), sizes, strict=True)
+        ]
+        for outer in product(*parts):
+            chosen = {path: option for part in outer for path, option in part.items()}
+            yield from _completed(chosen, _inner(kind))
 
 
-def _fits(kind: Region, total: int) -> bool:
-    """Whether a kind may keep so many in all."""
+def _completed(chosen: Chosen, inner: Sequence[Decision]) -> Iterator[Chosen]:
+    """What may be decided besides, where the options that it hangs on are chosen."""
+    if not inner:
+        yield chosen
+        return
+    first, *rest = inner
+    if not _is_made(first, chosen):
+        yield from _completed(chosen, rest)
+        return
+    for option in _options(first):
+        yield from _completed({**chosen, first.path: option}, rest)
+
+
+def _is_made(decision: Decision, chosen: Chosen) -> bool:
+    return all(
+        any(label in labels for label in winners(chosen.get(path, "")))
+        for path, labels in decision.within
+    )
+
+
+def _nodes(kind: Region) -> list[tuple[str, list[Decision]]]:
+    """The nodes of a kind, each with the decisions that hang on no other."""
+    found: dict[str, list[Decision]] = {}
+    for decision in kind.decisions:
+        if not decision.within:
+            found.setdefault(decision.place, []).append(decision)
+    return list(found.items())
+
+
+def _inner(kind: Region) -> list[Decision]:
+    return [decision for decision in kind.decisions if decision.within]
+
+
+def _options(decision: Decision) -> Iterator[str]:
+    """What a decision may come to: one option, or several together."""
+    for count in range(decision.least, decision.most + 1):
+        for labels in combinations(decision.selectable, count):
+            yield together(labels)
+
+
+def _ranked(kind: Region, own: Sequence[Decision]) -> list[tuple[Decision, str | None]]:
+    """What a node keeps some of: its edges, or the candidates on them."""
+    if _keeps_candidates(kind, own):
+        return [(decision, label) for decision in own for label in decision.selectable]
+    return [(decision, None) for decision in own]
+
+
+def _keeps_candidates(kind: Region, own: Sequence[Decision]) -> bool:
+    """Whether `keep` speaks of candidates; it speaks of nothing that stands on no edge."""
+    return kind.keep is not None and kind.keep.unit == "candidates" and own[0].node is not None
+
+
+def _sizes(kind: Region) -> Iterator[tuple[int, ...]]:
+    """How many every node may keep."""
+    nodes = [own for _, own in _nodes(kind)]
+    have = [len(_ranked(kind, own)) for own in nodes]
     keep = kind.keep
-    if keep is None or not keep.in_all or keep.count is None:
-        return True
-    return total == keep.count if keep.above is None else total <= keep.count
-
-
-def _of_node(kind: Region, node: str) -> Iterator[tuple[int, Chosen]]:
-    """The ways in which a node may keep its edges, each with how many of them count."""
-    own = [d for d in kind.decisions if d.place == node and not d.within]
-    for number in _numbers(kind, own):
-        for some in combinations(_ranked(kind, own), number):
-            chosen = [(d, [(d.path, o)]) for d in own for e, o in some if e is d and o]
-            if chosen:  # candidates, of which an edge may keep several
-                merged: dict[str, list[str]] = {}
-                for _, ((path, label),) in chosen:
-                    merged.setdefault(path, []).append(label)
-                yield number, {path: together(labels) for path, labels in merged.items()}
-                continue
-            edges = [e for e, _ in some]
-            for options in product(*map(_outcomes, edges)):
-                yield number, {e.path: o for e, o in zip(edges, options, strict=True)}
-
-
-def _ranked(kind: Region, own: list[Decision]) -> list[tuple[Decision, str]]:
-    """What `keep` ranks: edges, or their options."""
-    if kind.keep is not None and kind.keep.unit == "candidates":
-        return [(d, label) for d in own for label in d.selectable]
-    return [(d, "") for d in own]
-
-
-def _numbers(kind: Region, own: list[Decision]) -> Sequence[int]:
-    """How many a node may keep."""
-    keep, there = kind.keep, len(_ranked(kind, own))
     if keep is None:
-        return [there]
-    most = there if keep.count is None else min(keep.count, there)
-    return range(1, most + 1) if keep.in_all or keep.above is not None else [most]
+        yield tuple(have)
+        return
+    of_edges = [own[0].node is not None for own in nodes]
+    there = sum(count for count, is_edge in zip(have, of_edges, strict=True) if is_edge)
+    most = there if keep.count is None else keep.count
+    for sizes in product(*(range(1, count + 1) for count in have)):
+        own = [size for size, is_edge in zip(sizes, of_edges, strict=True) if is_edge]
+        if keep.in_all:
+            wanted = min(max(most, len(own)), there)  # a node never loses its last edge
+            fits = sum(own) <= wanted if keep.above is not None else sum(own) == wanted
+        elif keep.above is not None:
+            fits = all(size <= most for size in own)
+        else:
+            fits = all(size == min(most, n) for size, n in zip(sizes, have, strict=True))
+        if fits:
+            yield sizes
 
 
-def _completed(kind: Region, chosen: Chosen) -> Iterator[Chosen]:
-    """With all that is decided within what has been chosen."""
-    for decision in kind.decisions:
-        if decision.within and decision.path not in chosen and is_made(decision, chosen):
-            for option in _outcomes(decision):
-                yield from _completed(kind, {**chosen, decision.path: option})
-            return
-    yield chosen
-
-
-# ---- one -----------------------------------------------------------------------------------------
-
-
-def _by_lot(kind: Region, lot: random.Random) -> Chosen:
-    chosen: Chosen = {}
-    for picked in _edges_by_lot(kind, lot):
-        for decision, label in picked:
-            told = [label] if label else [lot.choice(_outcomes(decision))]
-            before = [chosen[decision.path]] if decision.path in chosen else []
-            chosen[decision.path] = together([*before, *told])
-    for decision in kind.decisions:
-        if decision.within and is_made(decision, chosen):
-            chosen[decision.path] = lot.choice(_outcomes(decision))
-    return chosen
-
-
-def _edges_by_lot(kind: Region, lot: random.Random) -> list[list[tuple[Decision, str]]]:
-    """By node what it keeps, in the order of the file."""
-    nodes = [[d for d in kind.decisions if d.place == n and not d.within] for n in kept(kind)]
-    ranked = [_ranked(kind, own) for own in nodes]
-    numbers = [lot.choice(_numbers(kind, own)) for own in nodes]
-    keep = kind.keep
-    if keep is not None and keep.in_all and keep.count is not None:
-        numbers = [1] * len(nodes)
-        total = min(keep.count, sum(map(len, ranked)))
-        while sum(numbers) < total:
-            numbers[lot.choice([i for i, n in enumerate(numbers) if n < len(ranked[i])])] += 1
-    picked = [set(lot.sample(range(len(own)), n)) for own, n in zip(ranked, numbers, strict=True)]
-    return [
-        [each for place, each in enumerate(own) if place in some]
-        for own, some in zip(ranked, picked, strict=True)
-    ]
+def _subsets_of_node(
+    kind: Region, own: Sequence[Decision], size: int, lot: random.Random | None = None
+) -> Iterator[Chosen]:
+    """The ways to keep so many of what a node ranks; by lot, one of them."""
+    ranked = _ranked(kind, own)
+    subsets = combinations(ranked, size) if lot is None else [lot.sample(ranked, size)]
+    for kept in subsets:
+        if _keeps_candidates(kind, own):
+            labels: dict[str, list[str]] = {}
+            for decision, label in sorted(kept, key=ranked.index):
+                labels.setdefault(decision.path, []).append(str(label))
+            yield {path: together(several) for path, several in labels.items()}
+            continue
+        choices = [list(_options(decision)) for decision, _ in kept]
+        options = product(*choices) if lot is None else [list(map(lot.choice, choices))]
+        for each in options:
+            yield {d.path: option for (d, _), option in zip(kept, each, strict=True)}
 
 
 def _cell(kind: Region, chosen: Chosen) -> CellGenotype:

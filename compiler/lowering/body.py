@@ -86,6 +86,8 @@ class Body:
         self.decisions = Decisions()
         self.member = ""
         """The member of a group whose body is being evaluated, as `n[2]`."""
+        self.in_set = False
+        """Whether an item of a set is being evaluated: what it makes goes with an option."""
         self.stage: tuple[int, int] | None = None
         """The repeat that is being written out, and the stage of it."""
         self.edges = 0
@@ -103,7 +105,7 @@ class Body:
         inner.around, inner.decisions = self, self.decisions
         inner.node, inner.edge_source = self.node, self.edge_source
         inner.user, inner.on_edge, inner.edge_node = self.user, self.on_edge, self.edge_node
-        inner.stage = self.stage
+        inner.stage, inner.in_set = self.stage, self.in_set
         return inner
 
     @property
@@ -160,6 +162,15 @@ class Body:
         node = self.region.node(ref.number)
         is_words = isinstance(node, Input) and node.below is not None
         return 0 if is_words else len(node.shape)
+
+    @contextmanager
+    def in_option(self) -> Iterator[None]:
+        """What is evaluated is an item of a set."""
+        outer, self.in_set = self.in_set, True
+        try:
+            yield
+        finally:
+            self.in_set = outer
 
     @contextmanager
     def looking_up(self, frame: Frame) -> Iterator[None]:
@@ -266,6 +277,7 @@ class Body:
         new = range(start, len(self.region.values))
         if isinstance(result, Ref) and result.number in new:
             self.region.replace(result.number, bound=name)
+            result = replace(result, origin="")
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):
             self.decisions.aliases[name] = start - 0.5
             result = replace(result, name=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import is_module
@@ -76,7 +77,15 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
         if isinstance(result, Poison):
             return result
         result = apply.apply(body, operation, as_operands(result, step.span), step.span)
-    return result
+    return _made_from(body, operands[0], result)
+
+
+def _made_from(body: Body, source: Ref, result: Value) -> Value:
+    """A value that knows what the file calls the one it was made from."""
+    if not isinstance(result, Ref):
+        return result
+    origin = source.name or source.origin or body.region.node(source.number).bound
+    return replace(result, origin=origin or "")
 
 
 def _way_out(value: Value, step: ast.Expr) -> str | None:
@@ -154,7 +163,7 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
         if body.node is not None and "[" in body.node and len(modules) == 1:
             name = labels.attribute(f"{body.node}_from_{body.edge_source}")
             body.region.replace(modules[0], name=name)
-        return result
+        return _made_from(body, source, result)
     finally:
         body.edge_source = outer
 
@@ -193,7 +202,7 @@ def join(body: Body, node: ast.Call) -> Value:
             value = value.values
             loose += range(len(values), len(values) + len(value))
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
-    if not body.on_edge:
+    if not (body.on_edge or body.in_set or body.decisions.option):  # where edges are no edges
         body.decisions.close_join(mark, body.node, node.span)
     if not values:
         raise fault(

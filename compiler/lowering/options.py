@@ -127,7 +127,8 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         if not body.flag(item.condition, Const(holds)):
             return
     start = len(body.region.values)
-    value = body.evaluate(item.value)
+    with body.in_option():
+        value = body.evaluate(item.value)
     members: list[Any] = [value]
     while any(isinstance(v, tuple | SetValue) for v in members):  # lists and sets spread
         members = [inner for v in members for inner in _spread(v)]

@@ -36,6 +36,8 @@ def is_unrolled(body: Body, operation: Repeated, operands: tuple[Ref, ...]) -> b
     syntax, scope = operation.syntax, operation.frame.scope
     if body.region.kind != "network" or opens(operation.count) or body.is_open(operands):
         return True
+    if body.in_set:
+        return True
     known = {name: value for name, value in body.region.parameters.items() if value is not None}
     if substitute(operation.count, known) == Const(0):
         body.constant(syntax.count)

@@ -51,6 +51,8 @@ class Ref:
     number: int
     owner: int
     name: str = field(default="", compare=False)
+    origin: str = field(default="", compare=False)
+    """What the file calls the value that it was made from, where it has no name itself."""
     steps: tuple[Ref, ...] = field(default=(), compare=False)
     """Of a repeat that is written out, the outputs of all its steps."""
 

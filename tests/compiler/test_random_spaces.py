@@ -304,35 +304,15 @@ def inherited(
     seen = watched(program, given, state, rows, hidden)
     names, columns = {}, {}
     for name in own:
-        path, _, last = name.rpartition(".")
-        names[name] = f"{_outer(paths, path)}.{last}" if path in paths else _inner(paths, name)
+        path = next(path for path in paths if name.startswith(f"{path}."))
+        names[name] = paths[path] + name.removeprefix(path)
         if own[name].shape == state[names[name]].shape:
             own[name] = state[names[name]].clone()
             continue
-        now = watched(final, given, own, {}, hidden)
-        columns[name] = matching(now[path], seen[paths[path]])
+        now = watched(final, given, own, {}, hidden).visits[path]
+        columns[name] = seen.channels_of(paths[path], now)
         own[name] = state[names[name]].index_select(1, columns[name]).clone()
     return Inherited(names, own, columns)
-
-
-def _outer(paths: Mapping[str, str], path: str) -> str:
-    return paths[path]
-
-
-def _inner(paths: Mapping[str, str], name: str) -> str:
-    """The name of what a layer of several parts holds."""
-    at = next(path for path in paths if name.startswith(f"{path}."))
-    return paths[at] + name.removeprefix(at)
-
-
-def matching(part: Tensor, whole: Tensor) -> Tensor:
-    """The channels of `whole` that those of `part` are, in order."""
-    found: list[int] = []
-    for channel in part.unbind(1):
-        start = found[-1] + 1 if found else 0
-        rest = range(start, whole.shape[1])
-        found.append(next(i for i in rest if torch.allclose(whole[:, i], channel, atol=1e-9)))
-    return torch.tensor(found)
 
 
 def agree(
