@@ -93,3 +93,14 @@ def test_every_profile_is_checked() -> None:
 
 def test_a_file_without_a_network_checks() -> None:
     check(space("op f = relu"))
+
+
+def test_numbers_that_are_chosen_are_no_equal_options() -> None:
+    text = """
+        network from image[2, 8, 8] to class[2] {
+            e = choose entangled {2, 4}  r = choose entangled {1, 2}
+            y = image -> repeat choose entangled {1, 2, 3} { conv(3) -> relu }
+            return y -> conv(1, out: r * e) -> bn -> flatten -> linear(2)
+        }
+    """
+    assert [d.code for d in check(space(text))] == ["W0101"]
