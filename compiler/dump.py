@@ -13,8 +13,10 @@ from compiler.flat.nodes import (
     Mask,
     Mixture,
     SharedLayer,
+    Sliced,
     StackedLinear,
     Term,
+    Windows,
 )
 from compiler.ir import (
     Arguments,
@@ -109,6 +111,9 @@ def _what(node: Node) -> str:
             return node.layer + _arguments(node.arguments)
         case Mixture():
             return "mixture " + " | ".join(map(_terms, node.all_lanes))
+        case Sliced():
+            what = f"`{node.layer.name}`, windows" if isinstance(node, Windows) else "slices"
+            return f"{what} {', '.join(map(str, node.ends))} {_terms(node.terms)}"
         case StackedLinear():
             return "linear " + ", ".join(f"`{layer.name}`" for layer in node.layers)
         case Mask():

@@ -105,6 +105,10 @@ class Open(Expr):
         """Under which `substitute` finds what was chosen; no symbol is called so."""
         return f"choose {self.decision}"
 
+    @property
+    def largest(self) -> Plain:
+        return max(self.values)
+
 
 class TooLong(OverflowError):
     """An expression has more in it than any number of a network needs."""
@@ -370,8 +374,8 @@ def evaluate(expr: Expr, env: Mapping[str, Plain], inexact: set[Expr] | None = N
             return value
         case Symbol(name):
             return env[name]
-        case Open(values=values):
-            return max(values)
+        case Open():
+            return expr.largest
         case Unary(_, operand):
             return not truth(evaluate(operand, env, inexact))
         case IfElse(condition, then, otherwise):
@@ -466,6 +470,9 @@ def show(
     in `inexact`. `level` is the precedence of what surrounds it.
     """
 
+    if opens(expr):
+        expr = substitute(expr, {number.key: Const(number.largest) for number in opens(expr)})
+
     def part(inner: Expr, at: int) -> str:
         return show(inner, rename, inexact, at)
 
@@ -474,8 +481,6 @@ def show(
             return repr(value)
         case Symbol(name):
             return rename(name)
-        case Open(values=values):
-            return repr(max(values))
         case Unary(_, operand):
             text, own = f"not {part(operand, 4)}", 4
         case IfElse(condition, then, otherwise):

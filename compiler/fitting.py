@@ -13,7 +13,7 @@ from itertools import islice
 from compiler.arch_string import UNNAMED
 from compiler.genotype import CellGenotype, Genotype, number_of
 from compiler.ir import Decision, Join, Region, together, winners
-from compiler.program import is_fixed, is_made, kept
+from compiler.program import is_fixed, is_made, kept, kept_in_all, ranked
 from dsl.diagnostics import did_you_mean, fault
 
 
@@ -202,7 +202,8 @@ def _check_kept(chosen: dict[str, str], kind: Region) -> None:
     found: Counter[str] = Counter()
     for path, option in chosen.items():
         if path in outer:
-            found[outer[path].place] += len(winners(option)) if by_candidate else 1
+            on_edge = outer[path].node is not None
+            found[outer[path].place] += len(winners(option)) if by_candidate and on_edge else 1
     if kind.keep is None or is_fixed(kind):
         for node, count in kept(kind).items():
             if found[node] != count:
@@ -210,9 +211,12 @@ def _check_kept(chosen: dict[str, str], kind: Region) -> None:
                 raise _MisfitError(f"{message}, the genotype names {found[node]}")
         return
     keep = kind.keep
+    edges = {d.node for d in outer.values() if ranked(d, keep)}
     for node in kept(kind):
-        least, most = 1, keep.count
-        if keep.above is None and not keep.in_all and by_candidate:
+        least, most = 1, keep.count if node in edges else 1
+        if keep.in_all and node in edges:
+            most = None
+        if keep.above is None and not keep.in_all and by_candidate and node in edges:
             own = [len(d.selectable) for d in outer.values() if d.place == node]
             least = min(keep.count or 1, sum(own))
         if found[node] < least or (most is not None and found[node] > most):
@@ -220,9 +224,9 @@ def _check_kept(chosen: dict[str, str], kind: Region) -> None:
             message = f"`{node}` of `{kind.name}` keeps {limits} {keep.unit}"
             raise _MisfitError(f"{message}, the genotype names {found[node]}")
     if keep.in_all and keep.count is not None:
-        total = sum(found.values())
-        if total > keep.count or (keep.above is None and total < keep.count):
-            message = f"`{kind.name}` keeps {keep.count} {keep.unit} in all"
+        total, wanted = sum(found[str(node)] for node in edges), kept_in_all(kind)
+        if total > wanted or (keep.above is None and total < wanted):
+            message = f"`{kind.name}` keeps {wanted} {keep.unit} in all"
             raise _MisfitError(f"{message}, the genotype names {total}")
 
 
@@ -253,8 +257,8 @@ def _check_option(option: str, decision: Decision, kind: Region) -> None:
     if len(set(given)) < len(given):
         raise _MisfitError(f"{place} has an option twice", one_of)
     least, most = decision.least, decision.most
-    if kind.keep is not None and kind.keep.unit == "candidates" and not decision.within:
-        most = len(decision.selectable)
+    if kind.keep is not None and kind.keep.unit == "candidates" and ranked(decision, kind.keep):
+        least, most = 1, len(decision.selectable)
     if not least <= len(given) <= most:
         many = str(least) if least == most else f"{least} to {most}"
         raise _MisfitError(f"{place} has {many} of its options, the genotype names {len(given)}")

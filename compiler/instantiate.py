@@ -343,7 +343,8 @@ class _Walker(Whereabouts):
         if complaint is not None:
             blamed = [value for name, value in node.arguments if f"`{name}`" in complaint]
             known = self.known_as((s for value in blamed for s in symbols(value)), env)
-            message = f"`{node.layer}` on {dimensions(shape)}: {complaint}{known}"
+            what = "slices of" if node.layer == "narrow" else f"`{node.layer}` on"
+            message = f"{what} {dimensions(shape)}: {complaint}{known}"
             raise self.fault("E0503", message, node.span)
         even = layers.padded_unlike(dict(node.arguments), arguments)
         if even is not None:

@@ -33,8 +33,8 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
-    is_in_place,
     is_mask,
+    is_term_by_term,
 )
 from compiler.layers import padding, window
 from compiler.program import Program
@@ -250,7 +250,7 @@ class Run:
         paths = [d.path for d in self.kind.decisions]
         weights = self.weights[self.kind.name][paths.index(node.decision)]
         inner = self.bound(node, env, operands)
-        joint = len(operands) > 1 and not is_in_place(node.region)
+        joint = len(operands) > 1 and not is_term_by_term(node)
         run = self.step if joint else self.value
         terms = [
             weight * run(option.body, dict(inner), operands, f"{at}.{key(option.label)}")
@@ -324,7 +324,7 @@ class Run:
                 return x + weight[:, None]
             case "tokens":
                 return slow_layers.tokens(x)
-            case "pixels":
+            case "as_image":
                 return slow_layers.pixels(x, arguments["rows"])
             case "softmax":
                 return slow_layers.softmax(x)

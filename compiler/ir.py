@@ -559,6 +559,12 @@ def is_module(branch: Region) -> bool:
     return len(rest) == 1 and isinstance(rest[0], Call) and rest[0].operands == inputs
 
 
+def is_term_by_term(node: Choice) -> bool:
+    """Whether a mixture is written as terms: a sum (see `is_in_place`), or what stands side by
+    side."""
+    return node.how != "sum" or is_in_place(node.region)
+
+
 def is_in_place(choice: Region) -> bool:
     """Whether a mixture is written as a sum of terms and not as modules.
 

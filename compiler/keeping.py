@@ -15,7 +15,7 @@ from compiler.ir import Keep, together
 
 def ranked_of(edge: EdgeAudit, keep: Keep | None) -> list[EdgeAudit]:
     """What `keep` ranks of an edge: itself, or every option that may be selected."""
-    if keep is None or keep.unit == "edges":
+    if keep is None or keep.unit == "edges" or edge.decision.node is None:
         return [edge]
     return [replace(edge, option=label, rank=score) for label, score in edge.scores.items()]
 
@@ -30,11 +30,16 @@ def taken_of(
     places = [edge.decision.place for edge in ranked]
     taken = _first(ranked, order)
     for number in order:
-        among = [n for n in taken if keep.in_all or places[n] == places[number]]
+        among = [n for n in taken if _is_counted(ranked[n], keep) or places[n] == places[number]]
         strong = keep.above is None or above[number] > 0
         if strong and (keep.count is None or len(among) < keep.count):
             taken.add(number)
     return frozenset(taken)
+
+
+def _is_counted(edge: EdgeAudit, keep: Keep) -> bool:
+    """Whether something that is kept counts for every node; what stands on no edge does not."""
+    return keep.in_all and edge.decision.node is not None
 
 
 def selected(ranked: Sequence[EdgeAudit], taken: frozenset[int]) -> dict[str, str]:
@@ -62,7 +67,8 @@ def gap_of(
     if keep is None:
         return None
     own = [n for n, edge in enumerate(ranked) if edge.decision.place == node]
-    counted = range(len(ranked)) if keep.in_all else own
+    everywhere = [n for n, edge in enumerate(ranked) if _is_counted(edge, keep)]
+    counted = everywhere if keep.in_all else own
     is_full = keep.count is not None and sum(n in taken for n in counted) >= keep.count
     is_fixed = keep.above is None and not keep.in_all
     first = set() if is_fixed else _first(ranked, counted)

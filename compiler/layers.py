@@ -48,7 +48,7 @@ WINDOWED = frozenset({"conv", "depthwise", "pool"})
 _COUNTS = (
     "k", "across", "stride", "dilation", "out", "groups", "heads", "width", "rows", "active",
 )  # fmt: skip
-_OF_SEQUENCES = frozenset({"attention", "position", "pixels"})
+_OF_SEQUENCES = frozenset({"attention", "position", "as_image"})
 """Layers that are made for a sequence of a known length."""
 
 
@@ -84,7 +84,7 @@ def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
             return shape[:1] if len(shape) == 3 else shape[-1:]
         case "tokens":
             return (shape[1] * shape[2], shape[0])
-        case "pixels":
+        case "as_image":
             return (shape[1], arguments["rows"], shape[0] // arguments["rows"])
         case "flatten":
             return (prod(shape[1:], start=shape[0]),)
@@ -226,7 +226,7 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
     sizes = dict.fromkeys(_COUNTS, 1) | {"n": 0}
     if layer == "embedding":
         sizes = {"n": 1, "d": 1}
-    if layer == "upsample":
+    if layer in ("upsample", "narrow"):
         sizes = {"n": 1}
     for name, least in sizes.items():
         value = arguments.get(name)
@@ -249,6 +249,8 @@ def complaint(layer: str, shape: Shape, arguments: Mapping[str, Plain]) -> str |
         return _transposed_complaint(shape, arguments)
     if layer == "narrow" and arguments["n"] > channels(shape):
         return f"`n` is {arguments['n']}, but there are fewer channels"
+    if "active" in arguments and arguments["active"] > arguments.get("heads", channels(shape)):
+        return f"`active` is {arguments['active']}, but there are fewer of them"
     if "centre" in arguments and not _is_centred(arguments):
         return f"`centre` is {_worded(arguments['centre'])}, which has no place in the window"
     if layer in WINDOWED:
@@ -297,7 +299,7 @@ def _unlike(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> str | Non
             return f"{arguments['groups']} groups do not divide {shape[0]} channels"
         case "attention" if arguments["width"] == AUTO and shape[-1] % arguments["heads"]:
             return f"{arguments['heads']} heads do not divide {shape[-1]} channels"
-        case "pixels" if shape[0] % arguments["rows"]:
+        case "as_image" if shape[0] % arguments["rows"]:
             return f"{arguments['rows']} rows do not divide {shape[0]} steps"
     return None
 

@@ -83,7 +83,8 @@ def _equal_options(region: Region) -> Iterator[Diagnostic]:
 
 def _key(region: Region) -> Any:
     """What a branch computes; equal keys compute the same, whatever they are called."""
-    return tuple((type(n).__name__, n.operands, _made_with(n)) for _, n in region.nodes())
+    nodes = tuple((type(n).__name__, n.operands, _made_with(n)) for _, n in region.nodes())
+    return region.outputs, nodes, tuple(_key(option.body) for option in region.options)
 
 
 def _made_with(node: Node) -> Any:

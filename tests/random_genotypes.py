@@ -22,7 +22,7 @@ def random_genotype(kinds: Sequence[Region], seed: int) -> Genotype:
 
 def every_genotype(kinds: Sequence[Region]) -> Iterator[Genotype]:
     """All that a space describes, in a fixed order."""
-    for chosen in product(*(list(_decided(kind)) for kind in kinds)):
+    for chosen in product(*(list(every_choice(kind)) for kind in kinds)):
         yield Genotype(
             {kind.name: _cell(kind, own) for kind, own in zip(kinds, chosen, strict=True)}
         )
@@ -38,7 +38,7 @@ def _outcomes(decision: Decision) -> list[str]:
 # ---- all -----------------------------------------------------------------------------------------
 
 
-def _decided(kind: Region) -> Iterator[Chosen]:
+def every_choice(kind: Region) -> Iterator[Chosen]:
     nodes = {node: list(_of_node(kind, node)) for node in kept(kind)}
     for parts in product(*nodes.values()):
         if _fits(kind, sum(number for number, _ in parts)):

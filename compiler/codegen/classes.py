@@ -59,7 +59,7 @@ def network(context: Context, region: Region) -> str:
     ]
     if "DropPath" in context.used:
         parts.append("        self.set_drop_path(drop_path)")
-    parts += ["", *_forward_head(forward), *statements]
+    parts += ["", *_forward_head(forward), *_kind_weights(context, region), *statements]
     if hidden:
         parts += ["", *hidden]
     if "DropPath" in context.used:

@@ -91,19 +91,26 @@ class Convolution(Weighted):
         output: Any,
         into: Tensor | None,
     ) -> Any:
+        return self.by_input(run, g, run.notes[self.number])
+
+    def by_input(self, run: Run, g: Tensor, shape: Sequence[int]) -> Tensor:
+        """The gradient by what it reads, of `shape`."""
         g, weight = run.multiplied(g), self.factor(run)
-        x = torch.empty(
-            run.notes[self.number], dtype=g.dtype, device=g.device,
-            memory_format=torch.channels_last,
-        )  # fmt: skip
-        return self.backward(g, x, weight, [True, False, False])[0]
+        x = torch.empty(shape, dtype=g.dtype, device=g.device, memory_format=torch.channels_last)
+        found: Tensor = self.backward(g, x, weight, [True, False, False])[0]
+        return found
+
+    def by_weights(self, run: Run, g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients by what it multiplies by and by what it adds, if it adds anything."""
+        wants = [False, True, bool(self.bias)]
+        g, x = run.multiplied(g), run.multiplied(x)
+        _, weight, bias = self.backward(g, x, self.factor(run), wants)
+        return weight, bias
 
     def weight_gradients(
         self, run: Run, g: Any, operands: Sequence[Any], output: Any, wanted: Wanted
     ) -> None:
-        wants = [False, True, bool(self.bias)]
-        g, x = run.multiplied(g), run.multiplied(operands[0])
-        _, weight, bias = self.backward(g, x, self.factor(run), wants)
+        weight, bias = self.by_weights(run, g, operands[0])
         self.add_gradient(run, weight)
         if self.bias:
             run.add_weight_gradient(self.bias, bias)

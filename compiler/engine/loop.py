@@ -94,7 +94,8 @@ class Loop(Operation):
                 notes[i] = _stacked(list(reversed(steps[i])))
             if self.inputs[i] in plan.mixing:
                 like = constants[i - self.first_constant]
-                notes[i] = gathered(mixing, self.inputs[i], like)
+                own, known = gathered(mixing, self.inputs[i], like), totals.get(i)
+                notes[i] = own if known is None else known if own is None else known.add_(own)
         run.notes[self.number] = notes
 
     def gradient(

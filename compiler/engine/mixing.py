@@ -11,7 +11,7 @@ from torch import Tensor
 from compiler.engine.operation import LayerOperation, Operation, Reads, Wanted
 from compiler.engine.run import Run, Statistics
 from compiler.flat.nodes import Mixture as MixtureNode
-from compiler.flat.nodes import SharedLayer
+from compiler.flat.nodes import SharedLayer, Slices, Windows
 from compiler.kernels.mixtures import norm_sums, weighted_sum
 from compiler.kernels.precision import common, wide
 from compiler.kernels.statistics import moments, norm_gradient, normalised
@@ -211,9 +211,9 @@ class Coefficients:
     With lanes they are [lanes, terms], else [terms].
     """
 
-    def __init__(self, node: MixtureNode) -> None:
+    def __init__(self, node: MixtureNode | Slices | Windows) -> None:
         self.lanes = len(node.lanes)
-        self.tensors = node.operands[len(node.terms) :]
+        self.tensors = node.operands[len(node.values) :]
         every = [term for lane in node.all_lanes for term in lane]
         self.constants = [float(term.constant) for term in every]
         self.weights = {

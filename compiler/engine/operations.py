@@ -9,11 +9,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.engine import elementwise, images, joins, layers, mixing, norms, sequences
+from compiler.engine import elementwise, images, joins, layers, mixing, norms, sequences, slices
 from compiler.engine.layers import StackedLinear as StackedLinearOperation
 from compiler.engine.loop import Loop as LoopOperation
 from compiler.engine.operation import Function, Operation
-from compiler.flat.nodes import Item, Lane, Loop, Mask, Mixture, SharedLayer, StackedLinear, numbers
+from compiler.flat.nodes import (
+    Item,
+    Lane,
+    Loop,
+    Mask,
+    Mixture,
+    SharedLayer,
+    Slices,
+    StackedLinear,
+    Windows,
+    numbers,
+)
 from compiler.ir import Elementwise, Input, Join, Part, Region
 from compiler.layers import window
 
@@ -55,7 +66,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "attention": sequences.Attention,
     "position": sequences.Position,
     "tokens": sequences.Tokens,
-    "pixels": sequences.Pixels,
+    "as_image": sequences.Pixels,
 }
 
 
@@ -70,6 +81,10 @@ def _operation(number: int, node: Any) -> Operation:
             return _layer(number, node)
         case Mixture():
             return mixing.Mixture(number, node)
+        case Slices():
+            return slices.Slices(number, node)
+        case Windows():
+            return slices.Windows(number, node)
         case Loop():
             return LoopOperation(number, node, operations)
         case StackedLinear():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compiler.expr import evaluate
+from compiler.expr import Const, evaluate
 from compiler.flat.nodes import (
     Item,
     Lane,
@@ -19,8 +20,12 @@ from compiler.flat.nodes import (
     MixingWeights,
     Mixture,
     Norm,
+    SharedLayer,
+    Sliced,
+    Slices,
     StackedLinear,
     Term,
+    Windows,
 )
 from compiler.interpret import Run, given_back
 from compiler.ir import Input, Layer, Region
@@ -65,6 +70,12 @@ class _FlatRun(Run):
                     values[number] = next(given)
                 case Mixture():
                     values[number] = self.mixture(node, values)
+                case Slices():
+                    parts = [self.slice(operands[0], end) for end in node.ends]
+                    values[number] = self.sliced(node, parts, values)
+                case Windows(layer=layer):
+                    parts = [self.window(layer, operands[0], end) for end in node.ends]
+                    values[number] = self.sliced(node, parts, values)
                 case Mask():
                     values[number] = self.mask(node, operands[0])
                 case Loop():
@@ -95,6 +106,18 @@ class _FlatRun(Run):
             for pairs in [list(zip(node.values, terms, strict=True))]
         ]
         return torch.stack(lanes) if node.lanes else lanes[0]
+
+    def sliced(self, node: Sliced, parts: list[Tensor], values: Mapping[int, Any]) -> Tensor:
+        pairs = zip(node.terms, parts, strict=True)
+        return reduce(torch.add, [self.term(term, part, values) for term, part in pairs])
+
+    def slice(self, x: Tensor, end: int) -> Tensor:
+        narrow = SharedLayer(shape=(), layer="narrow", arguments=(("n", Const(end)),))
+        return self.node(narrow, {}, [x], "")
+
+    def window(self, layer: SharedLayer, x: Tensor, end: int) -> Tensor:
+        given = (*layer.arguments, ("centre", Const(end)))
+        return self.node(replace(layer, arguments=given), {}, [x], layer.name)
 
     def term(self, term: Term, value: Tensor, values: Mapping[int, Any]) -> Tensor:
         if term.norm is not None:

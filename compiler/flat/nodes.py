@@ -95,6 +95,41 @@ class Mixture(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sliced(Node):
+    """The sum of slices of one value, its first operand, each times its weight.
+
+    A term's slice ends where `ends` says. The inputs of the weights follow.
+    """
+
+    terms: tuple[Term, ...]
+    ends: tuple[int, ...]
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return self.operands[:1]
+
+    @property
+    def lanes(self) -> tuple[tuple[Term, ...], ...]:
+        return ()
+
+    @property
+    def all_lanes(self) -> tuple[tuple[Term, ...], ...]:
+        return (self.terms,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slices(Sliced):
+    """So many of the first channels of the value, and zeros for the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows(Sliced):
+    """Convolutions of the value by squares of that size in the middle of one window."""
+
+    layer: SharedLayer
+
+
+@dataclass(frozen=True, kw_only=True)
 class StackedLinear(Node):
     """Linear maps of one value side by side, [lanes, batch, out]; `layers` are what they were."""
 

@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from compiler.flat.nodes import Loop, Mixture, Term
+from compiler.flat.nodes import Loop, Mixture, Sliced, Term
 from compiler.ir import Input, Layer, Node, Region
 
 Change = Callable[[Region, Any], int]
@@ -45,6 +45,8 @@ def moved(node: Any, numbers: Mapping[int, int]) -> Any:
     if isinstance(node, Mixture):
         changes["terms"] = moved_terms(node.terms, numbers)
         changes["lanes"] = tuple(moved_terms(lane, numbers) for lane in node.lanes)
+    if isinstance(node, Sliced):
+        changes["terms"] = moved_terms(node.terms, numbers)
     return replace(node, **changes)
 
 

@@ -36,6 +36,7 @@ from compiler.lowering.values import (
     as_operands,
     closes_over,
     holds_numbers,
+    is_chosen,
     is_tied,
     kind,
 )
@@ -144,7 +145,8 @@ def step_span(operation: Operation, default: Span) -> Span:
 def _layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
     layer, arguments = operation.layer, dict(operation.arguments)
     if layer == "apply":
-        return body.ref(body.builder.layer(layer, operation.arguments, operand.number))
+        made = body.ref(body.builder.layer(layer, operation.arguments, operand.number))
+        return widths.narrowed(body, made, operation.span)
     rank = body.rank(operand)
     if rank not in LAYERS[layer].ranks:
         wanted = LAYERS[layer].reads if LAYERS[layer].ranks != (1, 2, 3) else "numbers"
@@ -219,9 +221,11 @@ def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Sp
         return result
     if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
         return _inlined(body, declaration, arguments, operands)
-    if body.is_open(operands):
-        message = f"`{name}` is a cell, and the width of what flows into it is still open"
-        raise fault("E0612", message, span, "make it an op")
+    is_op = "make it an op"
+    widths.check_known(body, operands, f"`{name}` is a cell, and reads", span, is_op)
+    if any(is_chosen(value) for value in arguments.values()):
+        message = f"`{name}` is a cell, and a number that it is given is still to be chosen"
+        raise fault("E0612", message, span, "let the cell choose it, or make it an op")
     if closing:
         message = f"`{name}` is a cell, so nothing of this body can be given to it"
         raise fault("E0401", message, span, "let it flow in, or make it an op")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from compiler.expr import Binary, Const, Expr, InexactDivision, Symbol, negation, opens
 from compiler.expr import binary as of_numbers
-from compiler.lowering import widths
+from compiler.lowering import choices, widths
 from compiler.lowering.values import Poison, Ref, Value, is_operation, kind
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
@@ -24,6 +24,8 @@ def unary(body: Body, node: ast.Unary) -> Value:
         numbers = (operand.number,)
         return body.ref(body.builder.elementwise("-", numbers, Const(0), True, node.span))
     number = _number(operand, node, node.operand)
+    if opens(number):
+        _check_open(body, node, number)
     if node.operator == "-" and isinstance(number, Const) and isinstance(number.value, bool | str):
         message = f"`-` needs a number, this is `{node.operand.span.text}`"
         raise fault("E0401", message, node.operand.span)
@@ -38,7 +40,7 @@ def binary(body: Body, node: ast.Binary) -> Value:
     if (isinstance(left, Ref) or isinstance(right, Ref)) and node.operator in OF_VALUES:
         return _of_values(body, node, left, right)
     numbers = _number(left, node, node.left), _number(right, node, node.right)
-    _check_open(node, *numbers)
+    _check_open(body, node, *numbers)
     if node.operator in ("==", "!=") and _differ_in_kind(*numbers):
         return Const(node.operator == "!=")
     try:
@@ -67,22 +69,36 @@ def _of_values(body: Body, node: ast.Binary, left: Value, right: Value) -> Ref:
     for side, syntax in ((left, node.left), (right, node.right)):
         if isinstance(side, Ref):
             _reckoned(body, side, node, syntax)
+    if node.operator == "/" and isinstance(right, Ref):
+        reads, known = "what divides is", "a layer of a known width before it"
+        widths.check_known(body, (right,), reads, node.right.span, known)
     operands = tuple(v.number for v in values)
     if len(values) == 2:
         widths.check_alike(body, values, node.span)
         return body.ref(body.builder.elementwise(node.operator, operands, span=node.span))
     swapped = isinstance(right, Ref)
     number = _number(left, node, node.left) if swapped else _number(right, node, node.right)
+    if opens(number):
+        message = f"`{opens(number)[0].decision}` is still to be chosen, and a value has no slices"
+        raise fault("E0611", message, node.span, "choose between two values")
     made = body.builder.elementwise(node.operator, operands, number, swapped, node.span)
+    if node.operator in ("*", "/"):  # zeros stay zeros
+        return body.ref(made)
     return widths.narrowed(body, body.ref(made), node.span)
 
 
-def _check_open(node: ast.Binary, left: Expr, right: Expr) -> None:
-    """What is reckoned from a number still to be chosen grows with it, as its slices do."""
-    grows = {"+": (left, right), "*": (left, right), "-": (left,), "/": (left,), "//": (left,)}
-    compares = node.operator not in (*grows, "%", "^")
-    falls = [n for n in (left, right) if opens(n) and n not in grows.get(node.operator, ())]
-    if falls and not compares:
+def _check_open(body: Body, node: ast.Unary | ast.Binary, *numbers: Expr) -> None:
+    """What is reckoned from a number still to be chosen grows with it, as its slices do.
+
+    Raises:
+        DartsError: where it does not, or is a condition.
+    """
+    grows = {"+": numbers, "*": numbers, "-": numbers[: len(numbers) - 1]}
+    grows |= {"/": numbers[:1], "//": numbers[:1], "%": (), "^": ()}
+    falls = [n for n in numbers if opens(n) and n not in grows.get(node.operator, ())]
+    if falls and node.operator not in grows:
+        body.check_decided(falls[0], node.span)
+    if falls:
         message = f"`{node.operator}` makes no slices of `{opens(falls[0])[0].decision}`"
         raise fault("E0611", message, node.span, "`choose entangled` of the numbers meant")
 
@@ -98,6 +114,7 @@ def _number(value: Value, node: ast.Unary | ast.Binary, side: ast.Expr) -> Expr:
         return value
     if isinstance(value, Poison):
         raise DartsError(())
+    choices.check_reckoned(value, side.span)
     wanted, help = "numbers", None
     if node.operator in OF_VALUES:
         wanted = "values or numbers"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import Builder, is_module
@@ -22,7 +23,17 @@ from compiler.expr import (
     truth,
 )
 from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan
-from compiler.lowering import arithmetic, calls, choices, flow, labels, options, repeat, scan
+from compiler.lowering import (
+    arithmetic,
+    calls,
+    choices,
+    flow,
+    labels,
+    options,
+    repeat,
+    scan,
+    widths,
+)
 from compiler.lowering.decisions import Decisions
 from compiler.lowering.values import (
     POISON,
@@ -66,6 +77,10 @@ class Body:
         self.edge_source: str | None = None
         self.user: str | None = None
         """The op that is evaluated in place here."""
+        self.on_edge = False
+        """Whether that op is evaluated on an edge: what it decides stands on that edge."""
+        self.edge_node: str | None = None
+        """The node that this edge enters."""
         self.decisions = Decisions()
         self.member = ""
         """The member of a group whose body is being evaluated, as `n[2]`."""
@@ -75,12 +90,17 @@ class Body:
         """How many edges of the body have been written out."""
         self.shared_names: set[str] = set()
         self.part_names: dict[tuple[str, int], str] = {}
+        self.sharing: str | None = None
+        """What is shared and used just now."""
+        self.shared_parts: Iterator[int] = count()
+        """Counts the parts of it whose options share them."""
 
     def inside(self, region: Region) -> Body:
         """A body for a region inside this one."""
         inner = Body(self.lowering, region, self.frame)
         inner.around, inner.decisions = self, self.decisions
-        inner.node, inner.edge_source, inner.user = self.node, self.edge_source, self.user
+        inner.node, inner.edge_source = self.node, self.edge_source
+        inner.user, inner.on_edge, inner.edge_node = self.user, self.on_edge, self.edge_node
         inner.stage = self.stage
         return inner
 
@@ -109,12 +129,25 @@ class Body:
 
     @contextmanager
     def inlining(self, name: str) -> Iterator[None]:
-        """Decisions in an op that is evaluated in place, and on no node, are called after it."""
-        outer, self.user = self.user, name
+        """Decisions in an op that is evaluated in place, and on no node, are called after it.
+
+        Those in an op on an edge stand on that edge, whatever the op binds and joins.
+        """
+        outer = self.user, self.on_edge, self.edge_node
+        self.user = name
+        if self.edge_source is not None and not self.on_edge:
+            self.on_edge, self.edge_node = True, self.node
         try:
             yield
         finally:
-            self.user = outer
+            self.user, self.on_edge, self.edge_node = outer
+
+    @property
+    def deciding(self) -> str | None:
+        """The node that a decision here is made for: of an op on an edge, the node of that."""
+        if self.on_edge:
+            return self.edge_node
+        return self.node or (self.user if self.edge_source is None else None)
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
@@ -138,7 +171,7 @@ class Body:
         region = self.builder.finish(tuple(result.number for result in results))
         if region.keep is not None:
             self.decisions.check_kept()
-        region.decisions = tuple(self.decisions.made)
+        region.decisions = self.decisions.obeyed(region)
         region.sources = self.decisions.sources(region)
         return region
 
@@ -198,9 +231,9 @@ class Body:
 
     def bind(self, statement: ast.Bind) -> None:
         names = [n.name for n in statement.names]
+        paths = [f"{self.member}.{name}" if self.member else name for name in names]
         if len(names) == 1:
-            path = f"{self.member}.{names[0]}" if self.member else names[0]
-            self.frame.names[names[0]] = self.named(path, statement.value)
+            self.frame.names[names[0]] = self.named(paths[0], statement.value)
             return
         value = self.evaluate(statement.value)
         if not isinstance(value, Poison) and (
@@ -212,9 +245,9 @@ class Body:
             )
         values = value if isinstance(value, tuple) else (POISON,) * len(names)
         self.frame.names.update(zip(names, values, strict=True))
-        for name, part in zip(names, values, strict=True):
+        for path, part in zip(paths, values, strict=True):
             if isinstance(part, Ref) and isinstance(self.region.node(part.number), Part):
-                self.region.replace(part.number, bound=name)
+                self.region.replace(part.number, bound=path)
 
     def named(self, name: str, value: ast.Expr, prefix: str = "") -> Value:
         """Evaluates what is bound to `name`; the value and its only module bear that name."""
@@ -233,7 +266,11 @@ class Body:
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):
             self.decisions.aliases[name] = start - 0.5
             result = replace(result, name=name)
-        modules = [i for i in new if is_module(self.region.node(i))]
+        modules = [
+            i
+            for i in new
+            if is_module(self.region.node(i)) and not widths.is_slice(self.region.node(i))
+        ]
         own = [
             i
             for i in modules
@@ -317,8 +354,17 @@ class Body:
             return
         if self.region.auxiliary:
             raise fault("E0715", "a network has one auxiliary output", statement.span)
+        start = len(self.region.values)
         result = self.named("auxiliary", statement.value)
         if isinstance(result, Ref):
+            known, span = "a `linear` of a known width at its end", statement.value.span
+            widths.check_known(self, (result,), "the network gives back", span, known)
+            if any(
+                isinstance(self.region.node(i), Choice)
+                for i in range(start, len(self.region.values))
+            ):
+                message = "the auxiliary head is in no search network, so nothing in it is chosen"
+                raise fault("E0605", message, span)
             self.region.auxiliary += (result.number,)
         elif not isinstance(result, Poison):
             raise fault("E0401", f"this is {kind(result)}, not one value", statement.value.span)
@@ -434,6 +480,7 @@ class Body:
             return value
         if isinstance(value, Poison):
             raise DartsError(())
+        choices.check_reckoned(value, node.span)
         raise fault("E0401", f"a number is needed here, this is {kind(value)}", node.span)
 
     def constant(self, node: ast.Expr) -> Any:

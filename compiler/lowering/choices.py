@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from compiler.expr import Const, Expr, Open, opens
 from compiler.ir import Option, Region
 from compiler.ir import choices as choices_of
-from compiler.lowering import apply, capture, labels
+from compiler.lowering import apply, capture, labels, widths
 from compiler.lowering import options as sets
 from compiler.lowering.values import (
     Amount,
@@ -19,6 +19,7 @@ from compiler.lowering.values import (
     Composed,
     Conditional,
     Declared,
+    LayerCall,
     Operation,
     Ref,
     SetValue,
@@ -40,8 +41,12 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
     birth = decisions.born(name)
     # A decision that is nested in this one comes after it, so its place is taken before.
     source = None if body.decisions.option else body.edge_source
-    path = decisions.add(birth, body.node or body.user, source)
+    path = decisions.add(birth, body.deciding, source)
     options = sets.options(body, node.options)
+    if node.entangled and not options.holds(Expr):
+        what = "values" if options.holds(Captured) else "operations"
+        message = f"{what} are not entangled, only numbers are"
+        raise fault("E0611", message, node.span, "`choose entangled { 3, 5 }` of a number")
     if options.holds(Captured):
         amount = _amount(body, node, len(options.options))
         return _of_values(body, Chosen(options, node.span, birth, amount), node.count is not None)
@@ -51,9 +56,6 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
             raise fault("E0601", message, node.span, "`choose { … }` of numbers")
         return _of_numbers(body, node, options, path)
     decisions.cancel(path)
-    if node.entangled:
-        message = "operations are not entangled, only numbers are"
-        raise fault("E0611", message, node.span, "`choose entangled { 3, 5 }` of a number")
     birth = Birth(birth.clock, birth.name)
     return Chosen(options, node.span, birth, _amount(body, node, len(options.options)))
 
@@ -72,9 +74,11 @@ def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
     least = body.constant(node.count)
     most = least if node.most is None else body.constant(node.most)
     for number in (least, most):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise fault("E0610", f"options are counted, this is {number}", node.count.span)
-    if most < max(least, 1):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            message = f"at least one option is chosen, this is {number}"
+            help = "`keep edges by weight above 0.5` drops edges" if number == 0 else None
+            raise fault("E0610", message, node.count.span, help)
+    if most < least:
         raise fault("E0610", f"from {least} to {most} options are none", node.count.span)
     if most > options:
         have = f"there {'is' if options == 1 else 'are'} {counted(options)}"
@@ -115,6 +119,17 @@ def _of_numbers(body: Body, node: ast.Choose, options: SetValue, path: str) -> V
     return ChosenNumber(path, tuple(values), node.span)
 
 
+def check_reckoned(value: Value, span: Span) -> None:
+    """Nothing is reckoned with a number that is chosen between calls.
+
+    Raises:
+        DartsError: where a value is such a number.
+    """
+    if isinstance(value, ChosenNumber):
+        message = "this number is chosen between calls, so it stands in one call and by itself"
+        raise fault("E0611", message, span, "`choose entangled { … }`, or the numbers meant")
+
+
 def with_numbers(
     body: Body, numbers: list[ChosenNumber], make: Operation, operands: tuple[Ref, ...], span: Span
 ) -> Value:
@@ -153,6 +168,7 @@ def _between_calls(
         if not isinstance(result, Ref):
             raise DartsError(())
         made.append(Option(label, sink, inner_body.builder.finish((result.number,))))
+    widths.check_options(made, span)
     region.options = tuple(made)
     region.outputs = sets.pass_through(region, names, shapes)
     operands_ = tuple(o.number for o in operands)
@@ -162,7 +178,7 @@ def _between_calls(
 
 def instead(operation: Value, number: ChosenNumber, value: Const) -> Operation:
     """An operation with a value in the place of a number that is to be chosen."""
-    assert isinstance(operation, Declared)
+    assert isinstance(operation, Declared | LayerCall)
     given = tuple((n, value if v is number else v) for n, v in operation.given)
     return replace(operation, given=given)
 
@@ -207,6 +223,8 @@ def joined(body: Body, several: Several, how: str, span: Span) -> Ref:
         paths = {node.decision for _, _, node in choices_of(branch)}
         if paths:
             body.decisions.condition(condition, chosen.birth.clock, paths)
+    if how == "sum":
+        widths.check_options(made, chosen.span)
     region.options = tuple(made)
     shapes = [body.builder.shape(o) for o in operands]
     names = [node.name for _, node in made[0].body.inputs]
@@ -281,9 +299,7 @@ def _path(body: Body, operation: Chosen) -> str:
             message = "uses of one decision have the same options"
             raise fault("E0606", message, operation.span)
         return birth.path
-    return body.decisions.add(
-        birth, body.node or body.user, body.edge_source, outcomes, operation.amount
-    )
+    return body.decisions.add(birth, body.deciding, body.edge_source, outcomes, operation.amount)
 
 
 def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Region:
@@ -307,6 +323,7 @@ def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Regio
         if written:  # with the set, before its options were applied
             body.decisions.condition(condition, operation.birth.clock, written)
         made.append(Option(option.label, option.sink, branch))
+    widths.check_options(made, options.span)
     region.options = tuple(made)
     region.outputs = sets.pass_through(region, names, shapes)
     return region

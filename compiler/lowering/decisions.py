@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from compiler.ir import Condition, Decision, Region
+from compiler.ir import Condition, Decision, Region, choices
 from compiler.lowering.values import ONE, Amount, Birth
 from dsl.diagnostics import Label, fault
 from dsl.source import Span
@@ -90,10 +90,20 @@ class Decisions:
             for made in self.made
         ]
 
+    def obeyed(self, region: Region) -> tuple[Decision, ...]:
+        """The decisions but for numbers on which nothing hangs in a region."""
+        paths = {node.decision for _, _, node in choices(region)}
+        return tuple(made for made in self.made if made.path in paths or not made.numbers)
+
     @property
     def mark(self) -> tuple[int, int]:
         """How many decisions there are, and how many of them stand on edges of a join."""
         return len(self._outer()), self._joined
+
+    def since(self, mark: tuple[int, int]) -> Condition:
+        """That the only decision made since `mark` has come out, where there is a single one."""
+        own = self._outer()[mark[0] :]
+        return tuple((made.path, frozenset(made.selectable)) for made in own if len(own) == 1)
 
     def close_edge(self, mark: tuple[int, int], span: Span) -> None:
         """An edge has ended that began at `mark`."""
@@ -149,5 +159,5 @@ class Decisions:
         places = {name: place for name, place in self.aliases.items() if name in named}
         for number, node in region.nodes():
             if node.bound is not None and node.bound in named:
-                places[node.bound] = number
+                places.setdefault(node.bound, number)  # an op's own names come later
         return tuple(sorted(places, key=lambda name: places[name]))

@@ -16,7 +16,7 @@ from typing import Any
 
 from compiler.expr import Const, Expr, Symbol, const, substitute, symbols
 from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
-from compiler.lowering import apply, calls, inputs, outputs
+from compiler.lowering import apply, calls, inputs, outputs, widths
 from compiler.lowering.body import Body
 from compiler.lowering.budget import Budget
 from compiler.lowering.lists import Lists
@@ -315,6 +315,12 @@ class Lowering:
             result = body.block(declaration.body)
         if isinstance(result, Poison):
             return None
+        if is_cell:
+            values = result if isinstance(result, tuple) else (result,)
+            refs = tuple(value for value in values if isinstance(value, Ref))
+            what = f"`{declaration.name.name}` is a cell, and gives"
+            advice = "a layer of a known width at its end, or an op"
+            widths.check_known(body, refs, what, declaration.body.result.span, advice)
         if region.states is not None:
             return inputs.with_states(body, declaration, result)
         if not isinstance(result, Ref):

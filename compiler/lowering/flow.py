@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.builder import is_module
 from compiler.expr import Const, InexactDivision, opens
+from compiler.ir import Condition, Join
 from compiler.layers import STATEFUL
 from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
@@ -115,7 +116,8 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
 def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
     """One value through operations; decisions made on the way stand on this edge."""
     outer, start, mark = body.edge_source, len(body.region.values), body.decisions.mark
-    body.edge_source = source.name or body.region.node(source.number).bound
+    if not body.on_edge:
+        body.edge_source = source.name or body.region.node(source.number).bound
     try:
         result: Value = source
         for step in steps:
@@ -132,16 +134,26 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
                     step.span,
                 )
             result = apply.apply(body, operation, as_operands(result, step.span), step.span)
-        body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
         new = range(start, len(body.region.values))
+        if not body.on_edge:
+            body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
+            _hang(body, new, body.decisions.since(mark))
+            body.owner.edges += 1
         modules = [i for i in new if is_module(body.region.node(i))]
         if body.node is not None and "[" in body.node and len(modules) == 1:
             name = labels.attribute(f"{body.node}_from_{body.edge_source}")
             body.region.replace(modules[0], name=name)
-        body.owner.edges += 1
         return result
     finally:
         body.edge_source = outer
+
+
+def _hang(body: Body, numbers: range, condition: Condition) -> None:
+    """Joins on an edge that decides go with it; what is not joined goes with what it reads."""
+    for number in numbers if condition else ():
+        node = body.region.node(number)
+        if isinstance(node, Join):
+            body.region.replace(number, under=(*condition, *node.under))
 
 
 def join(body: Body, node: ast.Call) -> Value:
@@ -170,7 +182,8 @@ def join(body: Body, node: ast.Call) -> Value:
             value = value.values
             loose += range(len(values), len(values) + len(value))
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
-    body.decisions.close_join(mark, body.node, node.span)
+    if not body.on_edge:
+        body.decisions.close_join(mark, body.node, node.span)
     if not values:
         raise fault(
             "E0604",

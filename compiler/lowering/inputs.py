@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Const, Expr, Symbol, symbols
+from compiler.expr import Const, Expr, Symbol, opens, symbols
 from compiler.ir import DIMENSIONS, Region
 from compiler.lowering.values import Ref, Value, kind
 from dsl import ast
@@ -73,6 +73,9 @@ def bind_in_place(body: Body, syntax: ast.Input, operand: Ref) -> None:
         if isinstance(wanted, Const) and isinstance(size, Const) and wanted != size:
             message = f"`{syntax.name.name}` must have {wanted.value} here, it has {size.value}"
             raise fault("E0505", message, syntax.span)
+        if wanted != size and (chosen := opens(wanted) or opens(size)):
+            message = f"`{syntax.name.name}` must have one size, `{chosen[0].decision}` is open"
+            raise fault("E0612", message, syntax.span, "a name in the pattern takes any size")
 
 
 def _check_rank(syntax: ast.Input, rank: int) -> None:

@@ -83,6 +83,12 @@ def set_value(body: Body, node: ast.Expr, declaration: ast.SetDecl | None = None
     return SetValue(tuple(_told_apart(found)), node.span, declaration)
 
 
+def _first_name(written: ast.Expr) -> str | None:
+    """What the value is called that an option starts from, if it has a name of its own."""
+    first = written.steps[0] if isinstance(written, ast.Flow) else written
+    return first.name if isinstance(first, ast.Name) else None
+
+
 def _told_apart(found: list[OptionValue]) -> Iterator[OptionValue]:
     """Options with labels of their own; values that bear one name are numbered.
 
@@ -164,7 +170,8 @@ def _kind_of(option: OptionValue) -> str:
 def _label(body: Body, item: ast.Item, value: Value | Captured, count: int) -> str:
     """An option's name; in `gate(f) for f in (tanh, relu) as f`, that of each `f`."""
     if item.label is None or count > 1:
-        return labels.label(value)
+        named = _first_name(item.value) if isinstance(value, Captured) and count == 1 else None
+        return named or labels.label(value)
     if item.label not in [loop.name for loop in item.loops]:
         return item.label
     stands_for = body.frame.names[item.label]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compiler.lowering import widths
 from compiler.lowering.values import Ref, Value, kind
 from dsl import ast
 from dsl.calls import counted
@@ -24,6 +25,8 @@ def check(body: Body, declaration: ast.NetworkDecl, results: tuple[Value, ...]) 
         if body.rank(result) == 0:
             message = "the network gives back the words that it reads"
             raise fault("E0502", message, span, "let an `embedding` read them")
+        known = "a `linear` of a known width at its end"
+        widths.check_known(body, (result,), "the network gives back", span, known)
     if len(results) != promised:
         values = "value" if promised == 1 else "values"
         raise fault(

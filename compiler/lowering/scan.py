@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler.expr import Expr, show
-from compiler.lowering import apply, calls
-from compiler.lowering.values import Declared, Poison, Ref, Scanned, Value, is_operation, kind
+from compiler.lowering import apply, calls, widths
+from compiler.lowering.values import (
+    Declared,
+    Poison,
+    Ref,
+    Scanned,
+    Value,
+    is_chosen,
+    is_operation,
+    kind,
+)
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
 from dsl.source import Span
@@ -78,7 +87,12 @@ def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -
             message = f"`{text.split()[-1]}` is not the first dimension of what flows into `{text}`"
             first = f"the first is `{show(shape[0])}`" if shape else None
             raise fault("E0717", message, span, first)
+    name, known = inner.declaration.name.name, "a layer of a known width before it"
+    widths.check_known(body, operands, f"`{name}` runs over time, and reads", span, known)
     arguments = calls.complete(body, inner)
+    if any(is_chosen(value) for value in arguments.values()):
+        message = f"`{name}` runs over time, and a number that it is given is still to be chosen"
+        raise fault("E0612", message, span, "let the cell choose it")
     shapes = [body.builder.shape(o.number)[1:] for o in operands]
     found = body.lowering.region(inner, arguments, shapes, scanned=True)
     if found is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 from compiler.builder import is_module
-from compiler.ir import Layer, Node
+from compiler.ir import Choice, Layer, Node
 from compiler.lowering import apply
 from compiler.lowering.values import Ref, Shared, Value
 from dsl.diagnostics import fault
@@ -30,23 +31,32 @@ def use(body: Body, operation: Shared, operands: tuple[Ref, ...], span: Span) ->
             )
         within = within.around
     start, mark = len(body.region.values), body.decisions.mark
-    result = apply.apply(body, operation.operation, operands, span)
+    owner = body.owner
+    around = owner.sharing, owner.shared_parts
+    owner.sharing, owner.shared_parts = operation.name, count()
+    try:
+        result = apply.apply(body, operation.operation, operands, span)
+    finally:
+        owner.sharing, owner.shared_parts = around
     if body.decisions.mark != mark:
         help = "what its options do can be shared: `choose { W, … }`"
         raise fault("E0605", "a decision cannot be shared", operation.span, help)
     added = range(start, len(body.region.values))
     marked = [i for i in added if _is_shared(body.region.node(i))]
-    for count, number in enumerate(marked):
-        name = operation.name if len(marked) == 1 else within.part_name(operation.name, count)
+    for place, number in enumerate(marked):
+        name = operation.name if len(marked) == 1 else within.part_name(operation.name, place)
         is_mask = not is_module(body.region.node(number))
         body.region.replace(number, name="" if is_mask else name, shared=name, span=span)
     return result
 
 
 def _is_shared(node: Node) -> bool:
-    """Whether a node holds weights or draws a mask, and is not shared by another name already."""
+    """Whether a node holds weights or draws a mask, and is not shared by another name already.
+
+    A mixture of a number that is to be chosen has its own names for what its options share.
+    """
     draws = isinstance(node, Layer) and node.layer == "dropout"
-    return not node.shared and (draws or is_module(node))
+    return not node.shared and not isinstance(node, Choice) and (draws or is_module(node))
 
 
 def check_mask(body: Body, rank: int, span: Span) -> None:

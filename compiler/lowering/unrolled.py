@@ -6,15 +6,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
-from compiler.expr import Const, Open, opens
+from compiler.expr import Const, Open, opens, symbols
 from compiler.ir import Condition, Option, Region
-from compiler.lowering import apply, choices, labels
+from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
     Composed,
     Declared,
     Poison,
     Ref,
     Repeated,
+    StaticNeeded,
     Value,
     as_operands,
     is_operation,
@@ -72,7 +73,8 @@ def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span
     if not outputs:
         return operands[-1]
     if depths is not None:
-        return _deep(body, depths, [_single(output, span) for output in outputs], syntax.span)
+        ends = [operands[-1], *(_single(output, span) for output in outputs)]
+        return _deep(body, depths, ends, syntax.span)
     last = outputs[-1]
     if not isinstance(last, Ref):
         return last
@@ -85,12 +87,15 @@ def _counted(body: Body, operation: Repeated) -> tuple[int, Open | None]:
     count, span = operation.count, operation.syntax.count.span
     if isinstance(count, Open):
         choices.check_owner(body, span)
-        wrong = [n for n in count.values if not isinstance(n, int) or not 1 <= n <= MOST_STEPS]
+        wrong = [n for n in count.values if not isinstance(n, int) or not 0 <= n <= MOST_STEPS]
         if wrong:
-            message = f"a repeat has 1 to {MOST_STEPS} steps, this is {wrong[0]}"
+            message = f"a repeat has up to {MOST_STEPS} steps, this is {wrong[0]}"
             raise fault("E0702", message, span)
         return int(max(count.values)), count
-    steps = body.constant(operation.syntax.count)
+    body.check_decided(count, span)
+    if not isinstance(count, Const):
+        raise StaticNeeded(symbols(count), span)
+    steps = count.value
     if not isinstance(steps, int) or isinstance(steps, bool) or not 0 <= steps <= MOST_STEPS:
         raise fault("E0702", f"a repeat has 1 to {MOST_STEPS} steps, this is {steps}", span)
     return steps, None
@@ -168,9 +173,10 @@ def _mark(body: Body, depths: Open, index: int, start: int, clock: int) -> None:
 
 
 def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:
-    """The mixture of what the steps give that may be the last."""
+    """The mixture of what the steps give that may be the last; `outputs` begins with what flows
+    in."""
     decision = next(d for d in body.decisions.made if d.path == depths.decision)
-    values = [outputs[int(n) - 1] for n in depths.values]
+    values = [outputs[int(n)] for n in depths.values]
     shapes = [body.builder.shape(value.number) for value in values]
     region = Region("choice", "branch", span=span)
     made = []
@@ -178,6 +184,7 @@ def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:
         builder = Builder(Region(label, "branch", span=span))
         inputs = [builder.input(f"x{i}", shape) for i, shape in enumerate(shapes)]
         made.append(Option(label, sink, builder.finish((inputs[place],))))
+    widths.check_options(made, span)
     region.options = tuple(made)
     builder = Builder(region)
     region.outputs = tuple(builder.input(f"x{i}", s) for i, s in enumerate(shapes))[:1]

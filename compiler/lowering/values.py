@@ -343,11 +343,16 @@ def is_tied(operation: LayerOperation) -> bool:
 def closes_over(value: Value) -> bool:
     """Whether an argument holds something of the body it comes from: a value, what is shared or
     still to be decided."""
-    if isinstance(value, Shared | Ref | Chosen | ChosenNumber | Several):
+    if isinstance(value, Shared | Ref | Chosen | ChosenNumber | Several | Repeated):
         return True
     if isinstance(value, Expr):
         return bool(opens(value))
     return any(closes_over(part) for part in _parts(value))
+
+
+def is_chosen(value: Value) -> bool:
+    """Whether an argument is a number that is still to be chosen."""
+    return isinstance(value, ChosenNumber) or (isinstance(value, Expr) and bool(opens(value)))
 
 
 def holds_numbers(value: Value) -> bool:

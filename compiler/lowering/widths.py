@@ -8,17 +8,18 @@ share their weights. Once the number is chosen, a slice is all there is, and `na
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
-from compiler.expr import Const, Expr, Open, opens, substitute
-from compiler.ir import Dims, Option, Region, channel_axis
+from compiler.expr import Const, Expr, Open, evaluate, opens, substitute
+from compiler.ir import Choice, Dims, Input, Layer, Node, Option, Region, channel_axis
 from compiler.lowering import labels
 from compiler.lowering.values import LayerOperation, Ref
 from dsl.diagnostics import fault
 from dsl.source import Span
-from dsl.vocabulary import LAYERS
+from dsl.vocabulary import AUTO, LAYERS, SAME
 
 if TYPE_CHECKING:
     from compiler.lowering.body import Body
@@ -49,6 +50,8 @@ KEEPS_ZEROS = frozenset(
 """Layers that give zeros where they read zeros."""
 BY_POSITION = frozenset({"shuffle", "group_norm"})
 """Layers that mix channels by their position, so that a slice is not what the whole gives."""
+GROUPED = frozenset({"conv", "conv_transpose"})
+"""Layers that do so where they have groups."""
 
 
 def is_open(body: Body, operation: LayerOperation, operand: Ref) -> bool:
@@ -79,7 +82,14 @@ def layer(body: Body, operation: LayerOperation, operand: Ref) -> Ref:
         made = body.ref(
             body.builder.layer(name, operation.arguments, operand.number, span=operation.span)
         )
-    return made if name in KEEPS_ZEROS else narrowed(body, made, operation.span)
+    return made if keeps_zeros(operation) else narrowed(body, made, operation.span)
+
+
+def keeps_zeros(operation: LayerOperation) -> bool:
+    """Whether a layer gives zeros in the channels in which it reads them."""
+    if operation.layer == "depthwise":
+        return dict(operation.arguments)["bias"] == Const(False)
+    return operation.layer in KEEPS_ZEROS
 
 
 def narrowed(body: Body, value: Ref, span: Span) -> Ref:
@@ -94,8 +104,27 @@ def narrowed(body: Body, value: Ref, span: Span) -> Ref:
     return _mixed(body, opens(size), value, make, "narrow", span)
 
 
+def is_slice(node: Node) -> bool:
+    """Whether a node does nothing but take slices of a value."""
+    if isinstance(node, Choice):
+        inner = [n for option in node.region.options for _, n in option.body.nodes()]
+        done = [n for n in inner if not isinstance(n, Input)]
+        return bool(done) and all(map(is_slice, done))
+    return isinstance(node, Layer) and node.layer == "narrow"
+
+
 def width(shape: Dims) -> Expr:
     return shape[channel_axis(len(shape))]
+
+
+def check_known(body: Body, values: tuple[Ref, ...], what: str, span: Span, help: str) -> None:
+    """The sizes of some values do not hang on numbers that are still to be chosen.
+
+    Raises:
+        DartsError: where they do; `what` says what reads or gives them.
+    """
+    if body.is_open(values):
+        raise fault("E0612", f"{what} a value whose width is still to be chosen", span, help)
 
 
 def check_alike(body: Body, values: list[Ref], span: Span) -> None:
@@ -109,6 +138,19 @@ def check_alike(body: Body, values: list[Ref], span: Span) -> None:
         chosen = next(o for size in found for o in opens(size))
         message = f"values that meet have one width, but `{chosen.decision}` chooses that of one"
         raise fault("E0612", message, span, "choose one number for both, or project one of them")
+
+
+def check_options(options: list[Option], span: Span) -> None:
+    """Options of one choice are chosen to be of one width.
+
+    Raises:
+        DartsError: where they are not.
+    """
+    found = [option.body.output.shape for option in options]
+    chosen = [number for shape in found for size in shape for number in opens(size)]
+    if chosen and len(set(found)) > 1:
+        message = f"options have one width, but `{chosen[0].decision}` chooses that of some"
+        raise fault("E0612", message, span, "choose one number for all, or project some of them")
 
 
 def check_concat(body: Body, values: list[Ref], span: Span) -> None:
@@ -161,21 +203,62 @@ def _check(body: Body, operation: LayerOperation, operand: Ref) -> None:
         if opens(value) and argument not in SLICED.get(name, ()):
             message = f"`{argument}` of `{name}` has no slices, so it cannot be entangled"
             raise fault("E0611", message, operation.span, "choose between operations")
-    for number in opens(arguments.get("k", Const(1))):
-        if any(not isinstance(v, int) or v % 2 == 0 for v in number.values):
-            message = "entangled kernels have one centre, so they are odd"
-            raise fault("E0611", message, operation.span)
+        _check_outcomes(argument, value, operation.span)
+    if opens(arguments.get("k", Const(1))):
+        _check_kernel(arguments, operation.span)
     size = width(body.builder.shape(operand.number))
-    grouped = name == "conv" and arguments.get("groups") != Const(1)
-    if opens(size) and (name in BY_POSITION or grouped):
-        title = "a grouped `conv`" if grouped else f"`{name}`"
+    is_open = bool(opens(size) or opens(arguments.get("out", size)))
+    grouped = name in GROUPED and arguments["groups"] != Const(1)
+    if is_open and (name in BY_POSITION or grouped):
+        title = f"a grouped `{name}`" if grouped else f"`{name}`"
         message = f"{title} goes by the position of channels, but the width is still open"
         raise fault("E0612", message, operation.span, f"`{LAYERS[name].name}` before the choice")
+    if name == "attention" and arguments["width"] == Const(AUTO):  # else neither would be open
+        message = "`attention` shares the channels out, and how many a head gets is still open"
+        raise fault("E0612", message, operation.span, "`width: 16` gives every head so many")
+
+
+def _check_outcomes(argument: str, value: Expr, span: Span) -> None:
+    """Whatever is chosen, a size is a whole number; and it is largest where the numbers are.
+
+    What hangs on sizes that are not known here is looked at where they are.
+    """
+    found = [number.value for number in outcomes(value) if isinstance(number, Const)]
+    for number in found:
+        if isinstance(number, bool | str) or not isinstance(number, int) or number < 1:
+            message = f"`{argument}` can be {number}, but must be a whole number of at least 1"
+            raise fault("E0503", message, span)
+    if found and max(found) != evaluate(value, {}):
+        message = f"`{argument}` is largest where what is chosen is not, so it has no slices"
+        raise fault("E0611", message, span, "`choose entangled` of the numbers meant")
+
+
+def outcomes(size: Expr) -> Iterator[Expr]:
+    """What a size can come to; nothing where it is not open."""
+    numbers = opens(size)
+    for chosen in product(*(number.values for number in numbers)) if numbers else ():
+        pairs = zip(numbers, chosen, strict=True)
+        yield substitute(size, {number.key: Const(value) for number, value in pairs})
+
+
+def _check_kernel(arguments: dict[str, Expr], span: Span) -> None:
+    """Slices of a window are the squares around its centre, and give an image of one size."""
+    sizes = [size.value for size in outcomes(arguments["k"]) if isinstance(size, Const)]
+    if any(size % 2 == 0 for size in sizes):
+        raise fault("E0611", "entangled kernels have one centre, so they are odd", span)
+    for argument, usual in (("padding", AUTO), ("across", SAME)):
+        if arguments[argument] != Const(usual):
+            message = f"an entangled kernel is padded and square by itself, without `{argument}`"
+            raise fault("E0611", message, span, "choose between operations")
 
 
 def _unique(body: Body, name: str) -> str:
-    """A name for a module that the options of a number share."""
-    taken = body.owner.shared_names
+    """A name for a module that the options of a number share; in what is `shared` itself, the
+    one that its other uses have too."""
+    owner = body.owner
+    if owner.sharing is not None:
+        return owner.part_name(f"{owner.sharing}_{name}", next(owner.shared_parts))
+    taken = owner.shared_names
     unique, count = name, 1
     while unique in taken:
         unique, count = f"{name}_{count}", count + 1

@@ -4,7 +4,7 @@
 |---|---|---|
 | none | (nothing: one module for every candidate, the baseline) | yes |
 | simple | drop_zeros | yes |
-| fast | drop_zeros, expand, simplify, share, factor, stack, fuse_mixtures | no |
+| fast | drop_zeros, expand, simplify, share, slice, factor, stack, fuse_mixtures | no |
 
 From `expand` on a program is flat, and `compiler.engine` runs it, with a backward of its own that
 can be gone through once.
@@ -20,6 +20,7 @@ from compiler.passes.factor import Factor
 from compiler.passes.fuse_mixtures import FuseMixtures
 from compiler.passes.share import Share
 from compiler.passes.simplify import Simplify
+from compiler.passes.slice import Slice
 from compiler.passes.stack import Stack
 from compiler.program import Program
 from dsl.diagnostics import did_you_mean, fault
@@ -37,7 +38,16 @@ class Pass(Protocol):
 PIPELINES: dict[str, tuple[Pass, ...]] = {
     "none": (),
     "simple": (DropZeros(),),
-    "fast": (DropZeros(), Expand(), Simplify(), Share(), Factor(), Stack(), FuseMixtures()),
+    "fast": (
+        DropZeros(),
+        Expand(),
+        Simplify(),
+        Share(),
+        Slice(),
+        Factor(),
+        Stack(),
+        FuseMixtures(),
+    ),
 }
 
 

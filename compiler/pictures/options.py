@@ -26,7 +26,7 @@ from compiler.ir import (
 from compiler.layers import NORMS
 
 UNSEEN = NORMS | {
-    "dropout", "drop_path", "identity", "crop", "pad", "shuffle", "flatten", "tokens", "pixels",
+    "dropout", "drop_path", "identity", "crop", "pad", "shuffle", "flatten", "tokens", "as_image",
     "narrow",
 }  # fmt: skip
 """Layers that are no operation of their own in a picture."""

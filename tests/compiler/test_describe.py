@@ -7,7 +7,7 @@ from costly_spaces import GENERAL
 from support import CIFAR, PROGRAMS, SPACES, space
 
 from compiler.describe import check, describe
-from dsl import DartsError, load
+from dsl import DartsError, load, load_text
 
 
 def test_the_paper_s_space_in_words() -> None:
@@ -85,6 +85,24 @@ def test_what_is_so_in_some_profiles_is_no_warning() -> None:
     """
     assert [d.code for d in check(space(text.format(3)))] == ["W0603"]
     assert check(space(text.format(1))) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ("choose { x, y }", []),
+        ("choose { x, y, x as again }", ["W0603"]),
+        ("x -> repeat choose entangled { 1, 2 } { relu -> conv(3) }", []),
+        ("x -> conv(3, out: choose entangled { 2, 3 } * choose entangled { 2, 4 }) -> conv(1)", []),
+    ],
+)
+def test_values_and_numbers_are_told_apart(options: str, codes: list[str]) -> None:
+    text = f"""
+        cell c from x {{ y = x -> relu  return sum(x, y, {options} -> conv(1, out: 3)) }}
+        network from image[3, 8, 8] to out[3, 8, 8] = image -> c
+    """
+    found = check(load_text(f"language 1\n{text}"))
+    assert [d.code for d in found] == codes
 
 
 def test_every_profile_is_checked() -> None:

@@ -167,8 +167,8 @@ def test_what_is_simple_becomes_simple(body: str, expected: list[type]) -> None:
 
 def test_an_op_that_decides_makes_a_decision_at_each_use() -> None:
     (unit,) = lowered("""
-        op edge = choose { skip, sep_conv(3) }
-        cell u from x { y = x -> edge -> edge  return sum(y, x -> edge) }
+        op link = choose { skip, sep_conv(3) }
+        cell u from x { y = x -> link -> link  return sum(y, x -> link) }
         network(C = 3) from image[3, 8, 8] to out[3, 8, 8] = image -> u
     """).kinds
     assert [d.path for d in unit.decisions] == ["y", "y (2)", "return from x"]

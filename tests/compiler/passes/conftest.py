@@ -9,7 +9,18 @@ import pytest
 from support import compiled
 
 from compiler.expr import show
-from compiler.flat.nodes import Item, Loop, Mask, Mixture, Norm, SharedLayer, Term, numbers
+from compiler.flat.nodes import (
+    Item,
+    Loop,
+    Mask,
+    Mixture,
+    Norm,
+    SharedLayer,
+    Sliced,
+    Term,
+    Windows,
+    numbers,
+)
 from compiler.ir import Elementwise, Input, Join, Part, Region
 from compiler.layers import STATEFUL
 from compiler.passes.pipelines import Pass
@@ -57,6 +68,12 @@ def _what(node: Any) -> str:
             name = str(numbers(node)["f"]) if node.layer == "apply" else node.layer
             paths = ", ".join(node.paths) if node.layer in STATEFUL else ""
             return f"{name} `{paths}`" if paths else name
+        case Sliced():
+            pairs = zip(node.terms, node.ends, strict=True)
+            ends = " + ".join(_factor(term) + str(end) for term, end in pairs)
+            if isinstance(node, Windows):
+                return f"windows({ends}) of {_what(node.layer)}"
+            return f"slices({ends})"
         case Join():
             return node.how
         case Elementwise():
@@ -73,13 +90,16 @@ def _what(node: Any) -> str:
 
 def _term(value: int, term: Term) -> str:
     """`%input[row, column] · norm(%value)`; the first factor is left out where it is 1."""
+    return f"{_factor(term)}{_normed(value, term.norm)}"
+
+
+def _factor(term: Term) -> str:
     factors = [str(term.constant)] if term.constant and term.weights else []
     for weight in term.weights:
         sign = "-" * (weight.sign < 0)
         factors.append(f"{sign}%{weight.tensor}[{weight.row}, {weight.column}]")
     factor = " + ".join(factors)
-    scaled = f"({factor}) · " if len(factors) > 1 else f"{factor} · " if factors else ""
-    return f"{scaled}{_normed(value, term.norm)}"
+    return f"({factor}) · " if len(factors) > 1 else f"{factor} · " if factors else ""
 
 
 def _normed(value: int, norm: Norm | None) -> str:
