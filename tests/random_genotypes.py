@@ -9,7 +9,7 @@ from itertools import combinations, product
 from compiler.fitting import output_of
 from compiler.genotype import CellGenotype, Genotype
 from compiler.ir import Decision, Region, together
-from compiler.program import is_made, kept
+from compiler.program import is_made, kept, kept_in_all, ranked
 
 Chosen = dict[str, str]
 
@@ -40,8 +40,10 @@ def _outcomes(decision: Decision) -> list[str]:
 
 def every_choice(kind: Region) -> Iterator[Chosen]:
     nodes = {node: list(_of_node(kind, node)) for node in kept(kind)}
+    edges = [node in _ranking(kind) for node in nodes]
     for parts in product(*nodes.values()):
-        if _fits(kind, sum(number for number, _ in parts)):
+        pairs = zip(parts, edges, strict=True)
+        if _fits(kind, sum(number for (number, _), is_ranked in pairs if is_ranked)):
             yield from _completed(kind, dict(pair for _, part in parts for pair in part.items()))
 
 
@@ -50,7 +52,13 @@ def _fits(kind: Region, total: int) -> bool:
     keep = kind.keep
     if keep is None or not keep.in_all or keep.count is None:
         return True
-    return total == keep.count if keep.above is None else total <= keep.count
+    wanted = kept_in_all(kind)
+    return total == wanted if keep.above is None else total <= wanted
+
+
+def _ranking(kind: Region) -> set[str]:
+    """The nodes whose edges `keep` ranks; what stands on no edge is decided beside it."""
+    return {d.place for d in kind.decisions if kind.keep is not None and ranked(d, kind.keep)}
 
 
 def _of_node(kind: Region, node: str) -> Iterator[tuple[int, Chosen]]:
@@ -72,7 +80,7 @@ def _of_node(kind: Region, node: str) -> Iterator[tuple[int, Chosen]]:
 
 def _ranked(kind: Region, own: list[Decision]) -> list[tuple[Decision, str]]:
     """What `keep` ranks: edges, or their options."""
-    if kind.keep is not None and kind.keep.unit == "candidates":
+    if kind.keep is not None and kind.keep.unit == "candidates" and own[0].node is not None:
         return [(d, label) for d in own for label in d.selectable]
     return [(d, "") for d in own]
 
@@ -80,7 +88,7 @@ def _ranked(kind: Region, own: list[Decision]) -> list[tuple[Decision, str]]:
 def _numbers(kind: Region, own: list[Decision]) -> Sequence[int]:
     """How many a node may keep."""
     keep, there = kind.keep, len(_ranked(kind, own))
-    if keep is None:
+    if keep is None or own[0].place not in _ranking(kind):
         return [there]
     most = there if keep.count is None else min(keep.count, there)
     return range(1, most + 1) if keep.in_all or keep.above is not None else [most]
@@ -115,18 +123,18 @@ def _by_lot(kind: Region, lot: random.Random) -> Chosen:
 def _edges_by_lot(kind: Region, lot: random.Random) -> list[list[tuple[Decision, str]]]:
     """By node what it keeps, in the order of the file."""
     nodes = [[d for d in kind.decisions if d.place == n and not d.within] for n in kept(kind)]
-    ranked = [_ranked(kind, own) for own in nodes]
+    there = [_ranked(kind, own) for own in nodes]
     numbers = [lot.choice(_numbers(kind, own)) for own in nodes]
     keep = kind.keep
     if keep is not None and keep.in_all and keep.count is not None:
         numbers = [1] * len(nodes)
-        total = min(keep.count, sum(map(len, ranked)))
-        while sum(numbers) < total:
-            numbers[lot.choice([i for i, n in enumerate(numbers) if n < len(ranked[i])])] += 1
-    picked = [set(lot.sample(range(len(own)), n)) for own, n in zip(ranked, numbers, strict=True)]
+        edges = [i for i, own in enumerate(nodes) if own[0].place in _ranking(kind)]
+        while sum(numbers[i] for i in edges) < kept_in_all(kind):
+            numbers[lot.choice([i for i in edges if numbers[i] < len(there[i])])] += 1
+    picked = [set(lot.sample(range(len(own)), n)) for own, n in zip(there, numbers, strict=True)]
     return [
         [each for place, each in enumerate(own) if place in some]
-        for own, some in zip(ranked, picked, strict=True)
+        for own, some in zip(there, picked, strict=True)
     ]
 
 

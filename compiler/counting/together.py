@@ -8,14 +8,14 @@ made; what a node keeps is one outcome, and so is what a kind keeps that counts 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, islice, product
 
 from compiler.counting.costs import walked
 from compiler.counting.elimination import Terms, TooManyError, least, terms
 from compiler.counting.interactions import interactions
 from compiler.ir import Decision, Keep, Region, together
-from compiler.program import Program, is_made
+from compiler.program import Program, is_made, kept_in_all, ranked
 from dsl.diagnostics import DartsError, fault
 
 MOST_WALKS = 4_000
@@ -63,14 +63,16 @@ class Extremes:
 
     def add(self, kind: Region) -> None:
         """Notes what a kind decides at once."""
+        keep = kind.keep
         ways: dict[str, Iterator[Options]] = {}
-        outer = [d for d in kind.decisions if not d.within]
+        edges = [d for d in kind.decisions if keep is not None and ranked(d, keep)]
         for decision in kind.decisions:
             name = f"{kind.name} {decision.path}"
-            if kind.keep is not None and not decision.within:
-                name = kind.name if kind.keep.in_all else f"{kind.name} at {decision.place}"
-                own = [d for d in outer if kind.keep.in_all or d.place == decision.place]
-                ways.setdefault(name, _kept(kind.keep, own))
+            if keep is not None and decision in edges:
+                name = kind.name if keep.in_all else f"{kind.name} at {decision.place}"
+                own = [d for d in edges if keep.in_all or d.place == decision.place]
+                count = kept_in_all(kind) if keep.in_all else keep.count
+                ways.setdefault(name, _kept(replace(keep, count=count), own))
             else:
                 ways[name] = _of_one(decision)
             self.names[kind.name, decision.path] = name
@@ -125,14 +127,14 @@ def _of_one(decision: Decision) -> Iterator[Options]:
 def _kept(keep: Keep, decisions: Sequence[Decision]) -> Iterator[Options]:
     """All that some decisions may come to of which edges, or options, are kept."""
     nodes = list(dict.fromkeys(d.place for d in decisions))
-    ranked = [
+    options = [
         (d, option)
         for d in decisions
         for option in (d.selectable if keep.unit == "candidates" else ("",))
     ]
-    most = len(ranked) if keep.count is None else min(keep.count, len(ranked))
+    most = len(options) if keep.count is None else min(keep.count, len(options))
     for count in range(len(nodes) if keep.above is not None else most, most + 1):
-        for some in combinations(ranked, count):
+        for some in combinations(options, count):
             if {d.place for d, _ in some} == set(nodes):
                 yield from _with_options(some)
 
