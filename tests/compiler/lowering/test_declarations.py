@@ -171,7 +171,7 @@ def test_an_op_that_decides_makes_a_decision_at_each_use() -> None:
         cell u from x { y = x -> edge -> edge  return sum(y, x -> edge) }
         network(C = 3) from image[3, 8, 8] to out[3, 8, 8] = image -> u
     """).kinds
-    assert [d.path for d in unit.decisions] == ["y", "y (2)", "edge from x"]
+    assert [d.path for d in unit.decisions] == ["y", "y (2)", "return from x"]
 
 
 def test_a_number_of_members_that_hangs_on_a_parameter_is_folded() -> None:
