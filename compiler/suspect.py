@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from compiler.ir import Node, Region, expressions, regions_of
-from compiler.program import Program, is_fixed
+from compiler.program import Program
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Label
 from dsl.source import Span
@@ -53,7 +53,7 @@ def _useless_keep(region: Region) -> Iterator[Diagnostic]:
         message = "no edge of a node that has a name has a choice, so this keeps nothing"
         help = "bind the join, as in `y = sum(…)`, or remove this line"
         yield Diagnostic("W0605", message, keep.span, help)
-    elif is_fixed(region) and keep.count is not None and not keep.above and most <= keep.count:
+    elif keep.count is not None and not keep.above and most <= keep.count:
         where = "there are no more than" if keep.in_all else "no node has more than"
         message = f"{where} {most} of these {keep.unit}, so this keeps all"
         yield Diagnostic("W0605", message, keep.span, "a smaller number")
