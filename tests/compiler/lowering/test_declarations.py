@@ -306,3 +306,15 @@ def test_a_select_is_walked_where_it_leads() -> None:
     """)
     assert instantiate(program).weights == 3 * 3 * 9 + 6
     assert any(isinstance(n, Select) for r in program.regions() for _, n in r.nodes())
+
+
+def test_chosen_values_that_are_joined_twice_alike_are_one_value() -> None:
+    """Their weights are made once, whether a choice is left or not."""
+    (unit,) = lowered("""
+        cell u from x {
+            y = choose 1 of { x -> conv(3), x -> conv(5) }
+            return sum(y) * sum(y)
+        }
+        network from image[3, 8, 8] to out[3, 8, 8] = image -> u
+    """).kinds
+    assert sum(isinstance(node, Choice) for _, node in unit.nodes()) == 1
