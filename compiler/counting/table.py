@@ -42,9 +42,10 @@ class CostTable:
         space = space if isinstance(space, Space) else load(space)
         _, program, _ = measure(space, "final", profile, overrides)
         self.kinds = program.kinds
+        self.is_plain = is_plain(program)
         self._program = program
         self._entries: list[Entry] = []
-        if is_plain(program):
+        if self.is_plain:
             self._entries = entries(program, network_and_cells(program))
         self._fixed = {
             id(entry): _left(entry, {}) for entry in self._entries if not entry.kind.decisions
@@ -58,7 +59,7 @@ class CostTable:
         """
         genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
         chosen = resolve(genotype, self.kinds)
-        if not self._entries:
+        if not self.is_plain:
             return priced(self._program, chosen)
         left = [
             self._fixed.get(id(entry)) or _left(entry, chosen[entry.kind.name])
