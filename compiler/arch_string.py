@@ -23,6 +23,7 @@ Parts = tuple[Decisions, tuple[str, ...], tuple[str, ...]]
 
 _START = re.compile(r"(?:\s*#.*\n)*\s*(?=\|)")
 _EDGE = re.compile(r"(\w+)~([0-9]{1,9})")
+_OPTION = re.compile(r"\w+")
 _PATH = re.compile(r"(?P<node>.+) from (?P<source>.+?)", re.DOTALL)
 
 
@@ -93,6 +94,8 @@ def write(decisions: Iterable[tuple[str, str]], sources: Sequence[str]) -> str:
         group = groups.setdefault(edge["node"], {})
         if edge["source"] in group:
             raise ValueError(f"`{edge['node']}` has two edges from `{edge['source']}`")
+        if not _OPTION.fullmatch(option):
+            raise ValueError(f"an edge has one operation, not `{option}`")
         group[edge["source"]] = option
     nodes = [value for value in sources if value in groups]
     inputs = [value for value in sources if value not in groups]

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compiler.account import EdgeAudit, KindAudit, NodeAudit
 from compiler.builder import within
 from compiler.comparison import Comparison, Difference, compare, described, source_of, speaks
-from compiler.derive import Alphas, EdgeAudit, KindAudit, NodeAudit
-from compiler.ir import Call, Choice, Input, Option, Region
+from compiler.derive import Alphas
+from compiler.ir import Call, Choice, Input, Keep, Option, Region, choices
+from compiler.program import is_fixed
 
 CLOSE = 1e-3
 """A margin below this is close; it is a softmax weight, or by `alpha` a difference of alphas, which
@@ -18,6 +20,10 @@ makes less than a quarter as much in weight."""
 LEGEND = (
     "* is kept. The margin of a node is that of its weakest kept edge over its strongest dropped\n"
     "one; where none is dropped, every edge has a margin, that of its option over the second."
+)
+OF_WEIGHTS = (
+    "Where a file keeps what is above a weight, or counts edges in all, the margin is by how much\n"
+    "the next change would come about: to or over that weight, or the strongest edge of any node."
 )
 SILENT = "says nothing, for no option here is a sink"
 
@@ -47,7 +53,13 @@ def audit_text(kinds: Sequence[Region], alphas: Alphas, rule: str | None = None)
     if not kinds:
         return "no cell decides anything\n"
     lines = [line for kind in kinds for line in (*_kind(kind, comparison), "")]
-    return "\n".join([*lines, LEGEND]) + "\n"
+    legend = [LEGEND, OF_WEIGHTS] if any(map(_is_by_weights, kinds)) else [LEGEND]
+    return "\n".join([*lines, *legend]) + "\n"
+
+
+def _is_by_weights(kind: Region) -> bool:
+    thresholds = [decision.above for decision in kind.decisions]
+    return not is_fixed(kind) or any(above is not None for above in thresholds)
 
 
 def audit_dict(kinds: Sequence[Region], alphas: Alphas, rule: str | None = None) -> dict[str, Any]:
@@ -70,37 +82,55 @@ def close_choices(kind: KindAudit) -> list[Close]:
     """
     found = []
     for node in kind.nodes:
-        loser, margin = node.runner_up, node.margin
-        if loser is not None and margin is not None and margin < CLOSE and speaks(kind.rule, node):
-            found.append(Close(node.name, described(node.weakest), described(loser), margin))
+        gap = node.gap
+        if gap is not None and gap.margin < CLOSE and speaks(kind.rule, node):
+            winner, loser = _end(kind, gap.winner), _end(kind, gap.loser)
+            found.append(Close(node.name, winner, loser, gap.margin))
+        if kind.keep is not None and kind.keep.unit == "candidates":
+            continue  # which options there are is what the node has decided
         for edge in node.kept:
-            if edge.second is not None and edge.margin is not None and edge.margin < CLOSE:
+            if edge.loser is not None and edge.margin is not None and edge.margin < CLOSE:
                 place = edge.decision.path
-                found.append(Close(place, edge.option, edge.second, edge.margin))
+                found.append(Close(place, edge.option or "nothing", edge.loser, edge.margin))
     return found
+
+
+def _end(kind: KindAudit, edge: EdgeAudit | None) -> str:
+    """One of the two that were close: an edge, or the threshold."""
+    if edge is not None:
+        return described(edge)
+    assert kind.keep is not None, "only what `keep` says has a threshold"
+    return f"{kind.keep.above:g}"
 
 
 def skips(kind: Region, audit: KindAudit) -> int:
     """How many of the options that were kept hand on what they read and do nothing else.
 
-    So does a `skip` that does not change the resolution; one that does has weights.
+    So does a `skip` that does not change the resolution; one that does has weights. A value that is
+    chosen among others is no skip, nor is a number.
     """
+    numbers = {decision.path for decision in kind.decisions if decision.numbers}
     idle = {
         (node.decision, option.label)
-        for _, node in kind.nodes()
-        if isinstance(node, Choice)
+        for region, _, node in choices(kind)
+        if node.decision not in numbers
         for option in node.region.options
-        if _hands_on(kind, node, option)
+        if _hands_on(region, node, option)
     }
-    return sum((edge.decision.path, edge.option) in idle for edge in _kept(audit))
+    return sum(each in idle for each in _options(audit))
 
 
-def _kept(audit: KindAudit) -> list[EdgeAudit]:
-    return [edge for node in audit.nodes for edge in node.kept]
+def _options(audit: KindAudit) -> list[tuple[str, str]]:
+    """What was kept: the options of every decision."""
+    edges = [edge for node in audit.nodes for edge in node.kept]
+    return [(edge.decision.path, label) for edge in edges for label in edge.options]
 
 
-def _hands_on(kind: Region, choice: Choice, option: Option) -> bool:
-    shapes = [kind.node(operand).shape for operand in choice.operands]
+def _hands_on(region: Region, choice: Choice, option: Option) -> bool:
+    inputs = [number for number, _ in option.body.inputs]
+    if len(inputs) > 1 and option.body.outputs[0] in inputs:
+        return False
+    shapes = [region.node(operand).shape for operand in choice.operands]
     env = {} if choice.region.is_branch else choice.region.bind(choice.arguments, shapes)
     body = within(option.body, env, shapes)
     return _given_back(body, body.outputs[0]) is not None
@@ -141,7 +171,8 @@ def _rule(audit: KindAudit) -> str:
     note = f", which {SILENT}" if silent else ""
     if audit.keep is None:
         return f"every edge is kept, strengths by {audit.rule}{note}"
-    return f"keep {audit.keep} edge{'s' * (audit.keep > 1)} per node by {audit.rule}{note}"
+    ranked = f", ranked by {audit.rule}" * (audit.keep.strength != audit.rule)
+    return f"keep {audit.keep}{ranked}{note}"
 
 
 def _warnings(kind: Region, audit: KindAudit) -> Iterator[str]:
@@ -149,7 +180,7 @@ def _warnings(kind: Region, audit: KindAudit) -> Iterator[str]:
         yield f"{audit.rule} {SILENT}: what is written first is kept"
     for close in close_choices(audit):
         yield f"close: {close}"
-    kept, found = len(_kept(audit)), skips(kind, audit)
+    kept, found = len(_options(audit)), skips(kind, audit)
     if 2 * found > kept:
         yield f"skips without parameters: {found} of {kept} kept options"
 
@@ -165,7 +196,7 @@ def _rows(audit: KindAudit) -> Iterator[tuple[str, ...]]:
                 "*" * edge.kept,
                 source_of(edge.decision),
                 *[_number(edge.rank) for _ in weight],
-                edge.option,
+                edge.option or "nothing",
                 _number(edge.strength),
                 edge.second or "",
                 _number(edge.second_strength),
@@ -211,9 +242,10 @@ def _kind_data(kind: Region, comparison: Comparison) -> dict[str, Any]:
     audit = comparison.derivation.kinds[kind.name]
     return {
         "rule": audit.rule,
-        "keep": audit.keep,
+        "keep": None if audit.keep is None else audit.keep.count,
+        **_limits(audit.keep),
         "nodes": {node.name: _node_data(node) for node in audit.nodes},
-        "kept": len(_kept(audit)),
+        "kept": len(_options(audit)),
         "skips": skips(kind, audit),
         "close": [
             {"place": c.place, "winner": c.winner, "loser": c.loser, "margin": c.margin}
@@ -227,6 +259,13 @@ def _kind_data(kind: Region, comparison: Comparison) -> dict[str, Any]:
             for rule, found in comparison.differences[kind.name].items()
         },
     }
+
+
+def _limits(keep: Keep | None) -> dict[str, Any]:
+    """What else a file says of what is kept."""
+    if keep is None:
+        return {}
+    return {"unit": str(keep.unit), "in_all": keep.in_all, "above": keep.above}
 
 
 def _node_data(node: NodeAudit) -> dict[str, Any]:
@@ -252,10 +291,9 @@ def _edge_data(edge: EdgeAudit) -> dict[str, Any]:
 
 
 def _difference_data(difference: Difference) -> dict[str, Any]:
-    chosen, given_up = difference.chosen, difference.given_up
-    return {
-        "node": difference.node,
-        "edge": chosen.decision.path,
-        "option": chosen.option,
-        "in_place_of": {"edge": given_up.decision.path, "option": given_up.option},
-    }
+    chosen, given_up = (_end_data(e) for e in (difference.chosen, difference.given_up))
+    return {"node": difference.node, **(chosen or {}), "in_place_of": given_up}
+
+
+def _end_data(edge: EdgeAudit | None) -> dict[str, str] | None:
+    return None if edge is None else {"edge": edge.decision.path, "option": edge.option}

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from compiler.derive import RULES, Alphas, Derivation, EdgeAudit, KindAudit, NodeAudit, derive
+from compiler.account import EdgeAudit, KindAudit, NodeAudit
+from compiler.derive import RULES, Alphas, Derivation, derive
 from compiler.genotype import Genotype
 from compiler.ir import Decision, Region
 
 
 @dataclass(frozen=True)
 class Difference:
-    """An edge of a node that another rule keeps, in place of one that it drops."""
+    """An edge of a node that another rule keeps, in place of one that it drops.
+
+    One of the two is None where a rule keeps more edges, or fewer.
+    """
 
     node: str
-    chosen: EdgeAudit
-    given_up: EdgeAudit
+    chosen: EdgeAudit | None
+    given_up: EdgeAudit | None
 
     def __str__(self) -> str:
-        return f"{self.node}: {described(self.chosen)} in place of {described(self.given_up)}"
+        match self.chosen, self.given_up:
+            case EdgeAudit() as chosen, EdgeAudit() as given_up:
+                return f"{self.node}: {described(chosen)} in place of {described(given_up)}"
+            case EdgeAudit() as chosen, None:
+                return f"{self.node}: {described(chosen)} as well"
+            case None, EdgeAudit() as given_up:
+                return f"{self.node}: without {described(given_up)}"
+        raise AssertionError("a difference has an edge")
 
 
 @dataclass(frozen=True)
@@ -69,27 +81,32 @@ def described(edge: EdgeAudit) -> str:
 
 def source_of(decision: Decision) -> str:
     """The source of a decision's edge; on a further edge of one source as `a (2)`."""
-    return decision.path.partition(" from ")[2]
+    return "" if decision.within else decision.path.partition(" from ")[2]
 
 
 def speaks(rule: str, node: NodeAudit) -> bool:
-    """Whether a rule can tell the edges of a node apart: `edge` does so by their sinks."""
-    return rule != "edge" or any(sink for e in node.edges for _, sink in e.decision.options)
+    """Whether a rule can tell the edges of a node apart: `edge` does so by their sinks, and by
+    weights that do not compete."""
+    decisions = [edge.decision for edge in node.edges]
+    sums = any(d.above is not None or any(sink for _, sink in d.options) for d in decisions)
+    return rule != "edge" or sums
 
 
 def _differences(own: KindAudit, other: KindAudit) -> tuple[Difference, ...] | None:
-    """Both have the same nodes, and keep equally many edges of each."""
+    """What is decided only where a rule decides otherwise before follows from that, and is left
+    out."""
+    others = {node.name: node for node in other.nodes}
     pairs = [
-        (mine, its)
-        for mine, its in zip(own.nodes, other.nodes, strict=True)
-        if speaks(other.rule, its)
+        (mine, others[mine.name])
+        for mine in own.nodes
+        if mine.name in others and speaks(other.rule, others[mine.name])
     ]
     if not pairs:
         return None
     return tuple(
         Difference(mine.name, chosen, given_up)
         for mine, its in pairs
-        for chosen, given_up in zip(_only(its, mine), _only(mine, its), strict=True)
+        for chosen, given_up in zip_longest(_only(its, mine), _only(mine, its))
     )
 
 

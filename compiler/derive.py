@@ -20,11 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from compiler.fitting import output_of
-from compiler.genotype import CellGenotype, Genotype
+from compiler.account import EdgeAudit, KindAudit, NodeAudit
+from compiler.fitting import cell_of
+from compiler.genotype import Genotype
 from compiler.ir import Decision, Region, together, winners
+from compiler.keeping import gap_of, ranked_of, selected, taken_of
 from compiler.program import is_made, kept
 
 Row = Sequence[float]
@@ -33,86 +35,6 @@ Alphas = Mapping[str, Sequence[Row]]
 
 RULES = ("weight", "weight without sinks", "alpha", "edge")
 """All but the last can stand in a file's `keep`."""
-
-
-@dataclass(frozen=True)
-class EdgeAudit:
-    """A decision: what its options score, the best of them and the one after, and its fate.
-
-    `scores` has the strength of every option that may be selected, in the order of the file, and
-    `rank` is what the edges of a node are ranked by: the strength of the best option, except by
-    `edge`.
-    """
-
-    decision: Decision
-    scores: Mapping[str, float]
-    option: str
-    second: str | None
-    rank: float
-    kept: bool
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """What is selected: one option, or several where the file chooses several."""
-        return winners(self.option)
-
-    @property
-    def strength(self) -> float:
-        """The score of what is selected; of several, the weakest."""
-        return min((self.scores[label] for label in self.options), default=0.0)
-
-    @property
-    def second_strength(self) -> float | None:
-        return None if self.second is None else self.scores[self.second]
-
-    @property
-    def margin(self) -> float | None:
-        """By how much the best option is ahead of the second; None where it is the only one."""
-        return None if self.second_strength is None else self.strength - self.second_strength
-
-
-@dataclass(frozen=True)
-class NodeAudit:
-    """The edges of a node in the order of the program, or one decision that stands on no edge."""
-
-    name: str
-    edges: tuple[EdgeAudit, ...]
-
-    @property
-    def kept(self) -> tuple[EdgeAudit, ...]:
-        return tuple(edge for edge in self.edges if edge.kept)
-
-    @property
-    def dropped(self) -> tuple[EdgeAudit, ...]:
-        return tuple(edge for edge in self.edges if not edge.kept)
-
-    @property
-    def weakest(self) -> EdgeAudit:
-        """The weakest edge that is kept, of several the last."""
-        return min(reversed(self.kept), key=lambda edge: edge.rank)
-
-    @property
-    def runner_up(self) -> EdgeAudit | None:
-        """The strongest edge that is dropped, if any is."""
-        return max(self.dropped, key=lambda edge: edge.rank, default=None)
-
-    @property
-    def margin(self) -> float | None:
-        """By how much the weakest kept edge is ahead of the runner-up; None where none is dropped.
-
-        There each decision is one of its own, with a margin of its own.
-        """
-        return None if self.runner_up is None else self.weakest.rank - self.runner_up.rank
-
-
-@dataclass(frozen=True)
-class KindAudit:
-    """How a cell kind decided; `keep` is how many edges a node keeps, None where that is all."""
-
-    name: str
-    rule: str
-    keep: int | None
-    nodes: tuple[NodeAudit, ...]
 
 
 @dataclass(frozen=True)
@@ -145,10 +67,7 @@ def derive(kinds: Iterable[Region], alphas: Alphas, rule: str | None = None) -> 
     for kind in kinds:
         audit = _audited(kind, alphas[kind.name], rule or rule_of(kind))
         options = {edge.decision.path: edge.option for node in audit.nodes for edge in node.kept}
-        decisions = tuple(
-            (path, options[path]) for path in (d.path for d in kind.decisions) if path in options
-        )
-        cells[kind.name] = CellGenotype(decisions, kind.sources, output_of(kind))
+        cells[kind.name] = cell_of(kind, options)
         audits[kind.name] = audit
     return Derivation(Genotype(cells), audits)
 
@@ -175,7 +94,12 @@ def strengths(decision: Decision, alphas: Row, rule: str) -> dict[str, float]:
 
 
 def edge_weight(decision: Decision, alphas: Row) -> float:
-    """The softmax weight of all that may be selected: 1 exactly where there is no sink."""
+    """The softmax weight of all that may be selected: 1 exactly where there is no sink.
+
+    Where weights do not compete, their sum.
+    """
+    if decision.above is not None:
+        return math.fsum(strengths(decision, alphas, "weight").values())
     masses = _masses(decision, alphas, counts_sinks=True)
     return math.fsum(masses[label] for label in decision.selectable) / math.fsum(masses.values())
 
@@ -195,67 +119,48 @@ def _masses(decision: Decision, alphas: Row, counts_sinks: bool) -> dict[str, fl
 def _audited(kind: Region, alphas: Sequence[Row], rule: str) -> KindAudit:
     scored = [_scored(d, row, rule) for d, row in zip(kind.decisions, alphas, strict=True)]
     outer = [edge for edge in scored if not edge.decision.within]
-    selected = _selected(kind, outer)
-    chosen = dict(selected)
+    ranked = [each for edge in outer for each in ranked_of(edge, kind.keep)]
+    above = _margins(kind, alphas)
+    taken = taken_of(ranked, above, kind.keep)
+    left = selected(ranked, taken)
+    chosen = dict(left)
     nodes: list[NodeAudit] = []
     for node in kept(kind):
         edges = (
-            replace(edge, option=selected.get(edge.decision.path, edge.option), kept=is_kept)
-            for edge in outer
-            if edge.decision.place == node
-            for is_kept in [edge.decision.path in selected]
+            replace(edge, **_fate(edge, left)) for edge in outer if edge.decision.place == node
         )
-        nodes.append(NodeAudit(node, tuple(edges)))
+        nodes.append(NodeAudit(node, tuple(edges), gap_of(node, ranked, above, taken, kind.keep)))
     for edge in scored:  # what hangs on a decision comes after it
         if edge.decision.within and is_made(edge.decision, chosen):
             chosen[edge.decision.path] = edge.option
             nodes.append(NodeAudit(edge.decision.path, (replace(edge, kept=True),)))
-    return KindAudit(kind.name, rule, None if kind.keep is None else kind.keep.count, tuple(nodes))
+    keep = kind.keep
+    if keep is not None and keep.above is None:
+        keep = replace(keep, strength=rule)
+    return KindAudit(kind.name, rule, keep, tuple(nodes))
 
 
-def _selected(kind: Region, edges: Sequence[EdgeAudit]) -> dict[str, str]:
-    """The options of the edges that are kept, by path, in the order of the program.
+def _margins(kind: Region, alphas: Sequence[Row]) -> list[float]:
+    """By how much everything that `keep` ranks is above its threshold, if it has one.
 
-    Every node keeps its strongest edge, whatever else the file says.
+    The threshold is of the strength in the file, also where another rule ranks.
     """
     keep = kind.keep
-    if keep is None:
-        return {edge.decision.path: edge.option for edge in edges}
-    ranked = [ranked for edge in edges for ranked in _ranked(edge, keep.unit)]
-    order = sorted(range(len(ranked)), key=lambda number: -ranked[number].rank)
-    first: dict[str, int] = {}
-    for number in order:
-        first.setdefault(ranked[number].place, number)
-    strong = [n for n in order if keep.above is None or ranked[n].rank > keep.above]
-    taken = set(first.values())
-    for number in strong:
-        place = ranked[number].place
-        among = len(taken) if keep.in_all else _count(taken, ranked, place)
-        if number not in taken and (keep.count is None or among < keep.count):
-            taken.add(number)
-    found: dict[str, list[str]] = {}
-    for number in sorted(taken):
-        found.setdefault(ranked[number].path, []).append(ranked[number].option)
-    return {path: together(options) for path, options in found.items()}
+    if keep is None or keep.above is None:
+        return []
+    pairs = zip(kind.decisions, alphas, strict=True)
+    scored = [_scored(d, row, keep.strength) for d, row in pairs if not d.within]
+    return [each.rank - keep.above for edge in scored for each in ranked_of(edge, keep)]
 
 
-class _Ranked(NamedTuple):
-    place: str
-    path: str
-    option: str
-    rank: float
-
-
-def _ranked(edge: EdgeAudit, unit: str) -> list[_Ranked]:
-    """What `keep` ranks of an edge: itself, or every option that may be selected."""
-    place, path = edge.decision.place, edge.decision.path
-    if unit == "edges":
-        return [_Ranked(place, path, edge.option, edge.rank)]
-    return [_Ranked(place, path, label, score) for label, score in edge.scores.items()]
-
-
-def _count(taken: set[int], ranked: Sequence[_Ranked], place: str) -> int:
-    return sum(ranked[number].place == place for number in taken)
+def _fate(edge: EdgeAudit, left: Mapping[str, str]) -> dict[str, Any]:
+    """What has become of an edge; of one that keeps some of its options, the next of them too."""
+    option = left.get(edge.decision.path)
+    if option is None or option == edge.option:
+        return {"kept": option is not None}
+    rest = [label for label in edge.scores if label not in winners(option)]
+    second = max(rest, key=lambda label: edge.scores[label], default=None)
+    return {"kept": True, "option": option, "second": second}
 
 
 def _scored(decision: Decision, row: Row, rule: str) -> EdgeAudit:
@@ -269,29 +174,37 @@ def _scored(decision: Decision, row: Row, rule: str) -> EdgeAudit:
     scores = strengths(decision, row, rule)
     alphas = strengths(decision, row, "alpha")
     ranked = sorted(alphas, key=lambda label: -alphas[label])
-    number = decision.most
+    number, threshold = decision.most, None
     if decision.above is not None:
         weights = strengths(decision, row, "weight")
         strong = sum(weights[label] > decision.above for label in ranked)
         number = min(max(strong, decision.least), decision.most)
+        threshold = _logit(decision.above) if rule == "alpha" else decision.above
     selected = ranked[:number]
     option = together(label for label in decision.selectable if label in selected)
     second = ranked[number] if number < len(ranked) else None
     rank = edge_weight(decision, row) if rule == "edge" else scores[ranked[0]]
-    return EdgeAudit(decision, scores, option, second, rank, kept=False)
+    return EdgeAudit(decision, scores, option, second, rank, kept=False, threshold=threshold)
+
+
+def _logit(weight: float) -> float:
+    """The alpha whose sigmoid is a weight."""
+    return math.log(weight / (1 - weight)) if weight > 0 else -math.inf
 
 
 def _node_account(node: NodeAudit, rule: str) -> dict[str, Any]:
     account: dict[str, Any] = {"rule": rule}
     account["kept"] = [_edge_account(edge, rule) for edge in node.kept]
-    if node.runner_up is None:
+    if node.gap is None:
         for edge, own in zip(node.kept, account["kept"], strict=True):
             if edge.margin is not None:
                 own["margin"] = edge.margin
-    else:
+        return account
+    if node.dropped:
         account["dropped"] = [_edge_account(edge, rule) for edge in node.dropped]
+    if node.runner_up is not None:
         account["runner_up"] = _edge_account(node.runner_up, rule)
-        account["margin"] = node.margin
+    account["margin"] = node.margin
     return account
 
 

@@ -7,12 +7,13 @@ space says what they mean.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import islice
 
 from compiler.arch_string import UNNAMED
 from compiler.genotype import CellGenotype, Genotype, number_of
 from compiler.ir import Decision, Join, Region, together, winners
-from compiler.program import is_fixed, is_made, kept
+from compiler.program import is_fixed, is_made, kept, kept_in_all, ranked
 from dsl.diagnostics import did_you_mean, fault
 
 
@@ -90,12 +91,13 @@ def _named(cell: CellGenotype, kind: Region) -> dict[str, str]:
         (n, option) for path, option in cell.decisions if (n := number_of(path)) is not None
     ]
     wanted = sum(kept(kind).values())
-    if numbered and not is_fixed(kind):
-        raise _MisfitError(f"`{kind.name}` keeps no fixed number of edges per node", "YAML")
-    if numbered and len(cell.decisions) != wanted:
-        raise _MisfitError(
-            f"`{kind.name}` keeps {wanted} edges, the genotype names {len(cell.decisions)}"
-        )
+    if numbered and is_named(kind):
+        message = f"the number of its source does not tell an edge of `{kind.name}` from others"
+        raise _MisfitError(message, "its path, as in YAML")
+    inner = {decision.path for decision in kind.decisions if decision.within}
+    given = sum(path not in inner for path, _ in cell.decisions)
+    if numbered and given != wanted:
+        raise _MisfitError(f"`{kind.name}` keeps {wanted} edges, the genotype names {given}")
     nodes = {d.path: d.place for d in kind.decisions if not d.within}
     taken = Counter(nodes.get(path) for path in named)
     rest = iter(numbered)
@@ -131,6 +133,21 @@ def _edge_of(
 def _values(cell: CellGenotype, kind: Region) -> tuple[str, ...]:
     """The values that numbers mean: in the order of the genotype, if it says one."""
     return cell.sources or kind.sources
+
+
+def cell_of(kind: Region, chosen: Mapping[str, str]) -> CellGenotype:
+    """The genotype of a kind whose decisions, by their paths, have come out so."""
+    paths = [decision.path for decision in kind.decisions]
+    decisions = tuple((path, chosen[path]) for path in paths if path in chosen)
+    return CellGenotype(decisions, kind.sources, output_of(kind), is_named(kind))
+
+
+def is_named(kind: Region) -> bool:
+    """Whether a number does not tell an edge of a kind from others, so that its path must.
+
+    That is so where nodes may keep more edges or fewer, and where edges hang on decisions.
+    """
+    return not is_fixed(kind) or any(d.within and d.source is not None for d in kind.decisions)
 
 
 def output_of(kind: Region) -> tuple[str, ...]:
@@ -185,7 +202,8 @@ def _check_kept(chosen: dict[str, str], kind: Region) -> None:
     found: Counter[str] = Counter()
     for path, option in chosen.items():
         if path in outer:
-            found[outer[path].place] += len(winners(option)) if by_candidate else 1
+            on_edge = outer[path].node is not None
+            found[outer[path].place] += len(winners(option)) if by_candidate and on_edge else 1
     if kind.keep is None or is_fixed(kind):
         for node, count in kept(kind).items():
             if found[node] != count:
@@ -193,9 +211,12 @@ def _check_kept(chosen: dict[str, str], kind: Region) -> None:
                 raise _MisfitError(f"{message}, the genotype names {found[node]}")
         return
     keep = kind.keep
+    edges = {d.node for d in outer.values() if ranked(d, keep)}
     for node in kept(kind):
-        least, most = 1, keep.count
-        if keep.above is None and not keep.in_all and by_candidate:
+        least, most = 1, keep.count if node in edges else 1
+        if keep.in_all and node in edges:
+            most = None
+        if keep.above is None and not keep.in_all and by_candidate and node in edges:
             own = [len(d.selectable) for d in outer.values() if d.place == node]
             least = min(keep.count or 1, sum(own))
         if found[node] < least or (most is not None and found[node] > most):
@@ -203,9 +224,9 @@ def _check_kept(chosen: dict[str, str], kind: Region) -> None:
             message = f"`{node}` of `{kind.name}` keeps {limits} {keep.unit}"
             raise _MisfitError(f"{message}, the genotype names {found[node]}")
     if keep.in_all and keep.count is not None:
-        total = sum(found.values())
-        if total > keep.count or (keep.above is None and total < keep.count):
-            message = f"`{kind.name}` keeps {keep.count} {keep.unit} in all"
+        total, wanted = sum(found[str(node)] for node in edges), kept_in_all(kind)
+        if total > wanted or (keep.above is None and total < wanted):
+            message = f"`{kind.name}` keeps {wanted} {keep.unit} in all"
             raise _MisfitError(f"{message}, the genotype names {total}")
 
 
@@ -236,8 +257,8 @@ def _check_option(option: str, decision: Decision, kind: Region) -> None:
     if len(set(given)) < len(given):
         raise _MisfitError(f"{place} has an option twice", one_of)
     least, most = decision.least, decision.most
-    if kind.keep is not None and kind.keep.unit == "candidates" and not decision.within:
-        most = len(decision.selectable)
+    if kind.keep is not None and kind.keep.unit == "candidates" and ranked(decision, kind.keep):
+        least, most = 1, len(decision.selectable)
     if not least <= len(given) <= most:
         many = str(least) if least == most else f"{least} to {most}"
         raise _MisfitError(f"{place} has {many} of its options, the genotype names {len(given)}")

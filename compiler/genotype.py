@@ -19,6 +19,7 @@ import yaml
 from compiler.arch_string import UNNAMED, write
 from compiler.files import write_text
 from compiler.genotype_text import read
+from compiler.ir import winners
 from dsl.diagnostics import fault
 
 MOST = 200_000
@@ -32,12 +33,15 @@ class CellGenotype:
 
     `decisions` are (path, option) pairs, as ("n[0] from a", "sep_conv_3x3"); read from the tuple
     form the path of an edge is "#0", the number of the source. `sources` and `output` name the
-    values that edges leave and that the cell gives back.
+    values that edges leave and that the cell gives back. Where several options are chosen, they
+    stand in one, as "sep_conv_3x3 + skip_connect". A cell is `named` where the tuple form has whole
+    paths, since numbers of sources would not tell its edges apart.
     """
 
     decisions: tuple[tuple[str, str], ...]
     sources: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
+    named: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,9 @@ class Genotype:
         write_text(Path(path), yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100))
 
     def counts(self) -> dict[str, int]:
-        """How often each option was chosen, over all kinds."""
-        return dict(Counter(op for cell in self.cells.values() for _, op in cell.decisions))
+        """How often each option was chosen, over all kinds; of several together, each."""
+        chosen = (option for cell in self.cells.values() for _, option in cell.decisions)
+        return dict(Counter(label for option in chosen for label in winners(option)))
 
     def _repr_svg_(self) -> str | None:
         """What a notebook shows: the cells, where the genotype alone tells them."""
@@ -136,7 +141,7 @@ class Genotype:
             return self.arch_string()
         parts = []
         for kind, cell in self.cells.items():
-            pairs = [(op, _edge(path, cell)) for path, op in cell.decisions]
+            pairs = [(op, path if cell.named else _edge(path, cell)) for path, op in cell.decisions]
             output = [_position(name, cell) for name in cell.output]
             concat = "concat" if len(self.cells) == 1 else f"{kind}_concat"
             parts += [f"{kind}={pairs!r}", f"{concat}={_range(output)}"]

@@ -33,8 +33,8 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
-    is_in_place,
     is_mask,
+    is_term_by_term,
 )
 from compiler.layers import padding, window
 from compiler.program import Program
@@ -48,8 +48,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu, "relu6": F.relu6, "gelu": F.gelu, "silu": F.silu,
     "tanh": torch.tanh, "sigmoid": torch.sigmoid,
     "leaky_relu": lambda x: torch.where(x > 0, x, x / 100),
-    "elu": lambda x: torch.where(x > 0, x, x.expm1()),
-    "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.expm1()),
+    # what is not taken must be finite, for its gradient is multiplied by 0
+    "elu": lambda x: torch.where(x > 0, x, x.clamp(max=0).expm1()),
+    "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.clamp(max=0).expm1()),
     "softplus": F.softplus, "mish": lambda x: x * F.softplus(x).tanh(),
     # torch takes a sixth in single precision, so these have to be its own
     "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish,
@@ -250,7 +251,7 @@ class Run:
         paths = [d.path for d in self.kind.decisions]
         weights = self.weights[self.kind.name][paths.index(node.decision)]
         inner = self.bound(node, env, operands)
-        joint = len(operands) > 1 and not is_in_place(node.region)
+        joint = len(operands) > 1 and not is_term_by_term(node)
         run = self.step if joint else self.value
         terms = [
             weight * run(option.body, dict(inner), operands, f"{at}.{key(option.label)}")
@@ -324,7 +325,7 @@ class Run:
                 return x + weight[:, None]
             case "tokens":
                 return slow_layers.tokens(x)
-            case "pixels":
+            case "as_image":
                 return slow_layers.pixels(x, arguments["rows"])
             case "softmax":
                 return slow_layers.softmax(x)

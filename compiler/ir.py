@@ -261,6 +261,14 @@ class Keep:
     above: float | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
 
+    def __str__(self) -> str:
+        """In the words of the file: `2 edges per node by weight above 0.1`."""
+        unit = self.unit.removesuffix("s") if self.count == 1 else self.unit
+        where = " in all" if self.in_all else "" if self.count is None else " per node"
+        number = "" if self.count is None else f"{self.count} "
+        above = "" if self.above is None else f" above {self.above:g}"
+        return f"{number}{unit}{where} by {self.strength}{above}"
+
 
 @dataclass(eq=False)
 class Region:
@@ -549,6 +557,12 @@ def is_module(branch: Region) -> bool:
     rest = [node for _, node in branch.nodes() if not isinstance(node, Input)]
     inputs = tuple(number for number, _ in branch.inputs)
     return len(rest) == 1 and isinstance(rest[0], Call) and rest[0].operands == inputs
+
+
+def is_term_by_term(node: Choice) -> bool:
+    """Whether a mixture is written as terms: a sum (see `is_in_place`), or what stands side by
+    side."""
+    return node.how != "sum" or is_in_place(node.region)
 
 
 def is_in_place(choice: Region) -> bool:

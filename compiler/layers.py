@@ -48,7 +48,7 @@ WINDOWED = frozenset({"conv", "depthwise", "pool"})
 _COUNTS = (
     "k", "across", "stride", "dilation", "out", "groups", "heads", "width", "rows", "active",
 )  # fmt: skip
-_OF_SEQUENCES = frozenset({"attention", "position", "pixels"})
+_OF_SEQUENCES = frozenset({"attention", "position", "as_image"})
 """Layers that are made for a sequence of a known length."""
 
 
@@ -84,7 +84,7 @@ def out_shape(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> Shape:
             return shape[:1] if len(shape) == 3 else shape[-1:]
         case "tokens":
             return (shape[1] * shape[2], shape[0])
-        case "pixels":
+        case "as_image":
             return (shape[1], arguments["rows"], shape[0] // arguments["rows"])
         case "flatten":
             return (prod(shape[1:], start=shape[0]),)
@@ -299,7 +299,7 @@ def _unlike(layer: str, shape: Shape, arguments: Mapping[str, Any]) -> str | Non
             return f"{arguments['groups']} groups do not divide {shape[0]} channels"
         case "attention" if arguments["width"] == AUTO and shape[-1] % arguments["heads"]:
             return f"{arguments['heads']} heads do not divide {shape[-1]} channels"
-        case "pixels" if shape[0] % arguments["rows"]:
+        case "as_image" if shape[0] % arguments["rows"]:
             return f"{arguments['rows']} rows do not divide {shape[0]} steps"
     return None
 

@@ -33,7 +33,7 @@ from compiler.ir import (
 
 ZERO_KEEPING = layers.ZERO_KEEPING | {
     "pool", "global_pool", "crop", "pad", "upsample", "shuffle", "narrow", "flatten", "tokens",
-    "pixels", "dropout", "drop_path",
+    "as_image", "dropout", "drop_path",
 }  # fmt: skip
 LINEAR = frozenset({"conv", "depthwise", "conv_transpose", "linear"})
 

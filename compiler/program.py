@@ -15,6 +15,7 @@ from compiler.ir import (
     Decision,
     Inline,
     Input,
+    Keep,
     Region,
     Repeat,
     Scan,
@@ -105,6 +106,21 @@ def kept(kind: Region) -> dict[str, int]:
     edges = Counter(d.place for d in kind.decisions if not d.within)
     most = None if kind.keep is None else kind.keep.count
     return {node: count if most is None else min(most, count) for node, count in edges.items()}
+
+
+def ranked(decision: Decision, keep: Keep) -> int:
+    """How many things a kind's `keep` ranks of a decision: 0 where it stands on no edge."""
+    if decision.node is None or decision.within:
+        return 0
+    return len(decision.selectable) if keep.unit == "candidates" else 1
+
+
+def kept_in_all(kind: Region) -> int:
+    """How many edges, or candidates, a kind keeps at most over all nodes: at least one for each."""
+    assert kind.keep is not None
+    nodes = {d.node for d in kind.decisions if ranked(d, kind.keep)}
+    there = sum(ranked(d, kind.keep) for d in kind.decisions)
+    return there if kind.keep.count is None else min(max(kind.keep.count, len(nodes)), there)
 
 
 def is_fixed(kind: Region) -> bool:

@@ -28,7 +28,9 @@ from compiler.ir import (
     substituted,
     winners,
 )
+from compiler.presence import is_under, read
 from compiler.program import Program
+from dsl.diagnostics import fault
 
 
 def specialise(program: Program, chosen: dict[str, dict[str, str]]) -> Program:
@@ -43,6 +45,8 @@ class Specialiser:
         """The declared region that is being rebuilt."""
         self.numbers: dict[str, Expr] = {}
         """What was chosen in it, in place of the numbers that were still to be chosen."""
+        self.read: set[int] = set()
+        """In a region that joins what is loose, the values that something else reads."""
         self.done: dict[int, Region] = {}
         self.origins: dict[int, list[int]] = {}
         """By the identity of a new region, the old value that each of its values was made for."""
@@ -66,13 +70,13 @@ class Specialiser:
             states=region.states,
             decided=self.decided(region),
         )
-        around = self.kind, self.numbers
+        around = self.kind, self.numbers, self.read
         self.kind = region
         self.numbers = self.chosen_numbers(region)
         place, self.origins[id(new)] = self.filled(Builder(new), region)
         new.auxiliary = tuple(_there(place[o]) for o in region.auxiliary)
         made = Builder(new).finish(tuple(_there(place[o]) for o in region.outputs))
-        self.kind, self.numbers = around
+        self.kind, self.numbers, self.read = around
         return made
 
     def filled(self, builder: Builder, region: Region) -> tuple[dict[int, int | None], list[int]]:
@@ -81,6 +85,8 @@ class Specialiser:
         new = builder.region
         place: dict[int, int | None] = {}
         origins: list[int] = []
+        if any(isinstance(node, Join) and node.loose for _, node in region.nodes()):
+            self.read = read(region, self.choices_of)
         for number, node in region.nodes():
             operands = [place[o] for o in node.operands]
             place[number] = self.node(builder, region, node, operands)
@@ -134,7 +140,7 @@ class Specialiser:
         self, builder: Builder, region: Region, node: Node, operands: list[int | None]
     ) -> int | None:
         """The node's place in the new region; None on an edge that was not kept."""
-        if any(not set(self.choices_of(path)) & labels for path, labels in node.under):
+        if not is_under(node, self.choices_of):
             return None
         env = self.numbers
         match node:
@@ -192,11 +198,16 @@ class Specialiser:
         return made
 
     def join(self, builder: Builder, node: Join, operands: list[int | None]) -> int | None:
+        loose = {place for place in node.loose if node.operands[place] not in self.read}
         there = [
             o
             for place, o in enumerate(operands)
-            if o is not None and not (place in node.loose and _is_read(builder.region, o))
+            if o is not None and (place in loose or place not in node.loose)
         ]
+        if not there and any(o is not None for o in operands):
+            message = f"there is nothing to {node.how}: something reads all that could be loose"
+            help = f"`{node.how}(n)`, or another genotype"
+            raise fault("E0604", message, node.span, help)
         if not there:
             return None
         if node.how == "sum":
@@ -256,10 +267,6 @@ def _passed_through(body: Region) -> int | None:
 def is_open_call(node: Node) -> bool:
     """Whether a node calls something that decides."""
     return isinstance(node, Call | Scan) and is_open(node.region)
-
-
-def _is_read(region: Region, number: int) -> bool:
-    return any(number in node.operands for _, node in region.nodes())
 
 
 def _is_zero(node: Node) -> bool:

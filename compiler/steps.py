@@ -21,7 +21,7 @@ def count_of(where: Whereabouts, node: Repeat, env: dict[str, Plain]) -> int:
     if isinstance(count, int) and 1 <= count <= MOST_STEPS:
         return count
     known = where.known_as(symbols(node.count), env)
-    message = f"a repeat has 1 to {MOST_STEPS} steps, this is {count}{known}"
+    message = f"a repeat has 0 to {MOST_STEPS} steps, this is {count}{known}"
     raise where.fault("E0702", message, node.span)
 
 

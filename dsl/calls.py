@@ -73,7 +73,9 @@ def check_arguments(
     What the names in `bound` stand for is not known here, whatever they hide.
     """
     given: dict[str, ast.Expr] = {}
-    positional = _spread([a.value for a in call.arguments if a.name is None])
+    positional = [a.value for a in call.arguments if a.name is None]
+    if callee.arguments:  # a layer takes no list
+        positional = _spread(positional)
     for argument in (a for a in call.arguments if a.name is not None):
         _take_named(argument, callee, given, found)
     free = [n for n in callee.required if n not in given] if given else list(callee.required)

@@ -172,7 +172,7 @@ def _character(place: Place) -> DartsError | None:
         return None
     plain = unicodedata.normalize("NFKC", text)
     help = f"`{plain}`" if plain in _KNOWN else None
-    if unicodedata.category(text) == "Zs":
+    if len(text) == 1 and unicodedata.category(text) == "Zs":
         help = "a plain space"
     shown = text if text.isprintable() else text.encode("unicode_escape").decode()
     return fault("E0105", f"`{shown}` means nothing here", place.found.span, help)

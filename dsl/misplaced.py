@@ -174,8 +174,13 @@ def _keep(place: Place) -> DartsError | None:
     if place.expected == {"BY"}:
         help = "`by weight`, `by weight without sinks` or `by alpha`"
         return fault("E0105", "`keep` does not say by which strength", found.span, help)
-    if place.expected in ({"PER"}, {"NODE"}):
-        return fault("E0105", f"edges are kept per node{told}", found.span, KEEP)
+    if place.expected == {"BY", "IN", "PER"} and found.text in ("above", "", "}", *STATEMENTS):
+        help = "`by weight`, `by weight without sinks` or `by alpha`"
+        return fault("E0105", "`keep` does not say by which strength", found.span, help)
+    if place.expected in ({"PER"}, {"NODE"}, {"ALL"}):
+        return fault("E0105", f"edges are kept `per node` or `in all`{told}", found.span, KEEP)
+    if place.expected == {"UNIT"} and found.text in ("per", "in", "by"):
+        return fault("E0105", "`keep` does not say what it keeps", found.span, KEEP)
     return None
 
 

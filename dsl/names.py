@@ -134,6 +134,8 @@ class Names:
             check_bare(node, called, self.found)
 
     def counter(self, node: ast.Name, places: Places) -> None:
+        if node.name == "edge":  # any body has edges
+            return
         inside, where = places.in_repeat, "a `repeat`"
         if node.name == "index":
             inside, where = bool(places.groups), "a `node` group"

@@ -25,7 +25,8 @@ def check_set(options: ast.SetExpr, found: Collector) -> None:
         message = f"a set has at most {MAX_OPTIONS} options"
         found.add("E0103", message, options.span.head(1))
     first: dict[str, ast.Item] = {}
-    for item in options.items:
+    for item, behind in zip(options.items, (*options.items[1:], None), strict=True):
+        _check_loops(item, behind, found)
         if item.condition is not None:
             continue
         for key in _keys(item):
@@ -35,6 +36,19 @@ def check_set(options: ast.SetExpr, found: Collector) -> None:
                 break
         else:
             _report_equal_in_loop(item, found)
+
+
+def _check_loops(item: ast.Item, behind: ast.Item | None, found: Collector) -> None:
+    """`for k in 3, 5`: the comma ends the item."""
+    for loop in item.loops:
+        if isinstance(loop.source, ast.Number):
+            values = [loop.source]
+            if behind is not None and isinstance(behind.value, ast.Number):
+                values.append(behind.value)
+            listed = ", ".join(value.span.text for value in values)
+            help = f"a list stands in parentheses: `for {loop.name} in ({listed}, …)`"
+            message = "`for` goes over a list, this is a number"
+            found.add("E0401", message, loop.source.span, help)
 
 
 def check_set_call(
@@ -53,17 +67,20 @@ def check_set_call(
             _report_refused(argument, call, option, scopes, found)
 
 
-def options_of(options: ast.Expr, scopes: Scopes) -> Iterator[ast.Item]:
-    """The options of a set, however often it was renamed."""
-    seen: set[str] = set()
+def options_of(
+    options: ast.Expr, scopes: Scopes, seen: set[str] | None = None
+) -> Iterator[ast.Item]:
+    """The options of a set, however often it was renamed; those of sets in it are among them."""
+    seen = set() if seen is None else seen
     while isinstance(options, ast.Name) and options.name not in seen:
         seen.add(options.name)
         declaration = scopes[options.span.source].visible.get(options.name)
         if not isinstance(declaration, ast.SetDecl):
             return
         options = declaration.value
-    if isinstance(options, ast.SetExpr):
-        yield from options.items
+    for item in options.items if isinstance(options, ast.SetExpr) else ():
+        spread = [*options_of(item.value, scopes, seen)]
+        yield from spread or [item]
 
 
 def option_key(value: ast.Expr, replaced: Mapping[str, ast.Expr]) -> str | None:
@@ -114,7 +131,10 @@ def _report_equal(key: str, item: ast.Item, other: ast.Item, found: Collector) -
     span = item.value.span if item.label is None else item.label_span
     label = Label(other.value.span if other.label is None else other.label_span, "first here")
     message = f"two options are called `{key}`"
-    found.add("E0603", message, span, f"`as` gives an option another name: `… as {key}_2`", label)
+    help = f"`as` gives an option another name: `… as {key}_2`"
+    if isinstance(item.value, ast.Number):
+        help = "leave one of them out"
+    found.add("E0603", message, span, help, label)
 
 
 def _report_equal_in_loop(item: ast.Item, found: Collector) -> None:

@@ -184,7 +184,7 @@ class _Builder(Transformer_NonRecursive):
         count: ast.Number | ast.Name | None = None if written is None else self.word(written)
         if count is not None and written.type == "NUMBER":
             count = ast.Number(count.span, _number(written))
-        unit = unit if unit.endswith("s") else f"{unit}s"
+        unit = str(unit) if unit.endswith("s") else f"{unit}s"
         in_all = bool(scope) and count is not None
         return ast.Keep(self.span(meta), count, unit, in_all, strength, above, span)
 

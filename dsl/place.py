@@ -16,7 +16,7 @@ DECLARATIONS = frozenset({"set", "op", "cell", "network", "profile", "import", "
 STATEMENTS = frozenset({"node", "shared", "keep", "auxiliary", "return"})
 CLOSES = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(
-    r"#[^\n]*|[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|->|//|[=!<>]="
+    r"#[^\n]*|[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|->|//|\.\.|[=!<>]="
     r"|[^ \t\f\r\n]"
 )
 _MOST = 1000

@@ -32,6 +32,7 @@ class _Resolver:
         self.scopes = scopes
         self.found = found
         self.names = Names(scope, found)
+        self.is_op = False
 
     # -- declarations
 
@@ -39,6 +40,7 @@ class _Resolver:
         if isinstance(node, ast.SetDecl):
             self.expr(node.value, Places(), Wants.SET)
             return
+        self.is_op = isinstance(node, ast.OpDecl)
         is_network = isinstance(node, ast.NetworkDecl)
         if isinstance(node, ast.CellDecl) and node.family is not None:
             self.expr(node.family, Places())
@@ -118,6 +120,10 @@ class _Resolver:
                     self.found.add("E0712", "`auxiliary` belongs to a network", span, way_out)
                 self.expr(node.value, places, Wants.START)
             case ast.Keep():
+                if self.is_op or places.groups:
+                    message = "`keep` stands in the body of a cell or of the network"
+                    help = "it ranks the edges of all nodes there, groups and ops in it included"
+                    self.found.add("E0607", message, node.span.head(len("keep")), help)
                 self.keep(node, places)
 
     def keep(self, node: ast.Keep, places: Places) -> None:
@@ -193,7 +199,10 @@ class _Resolver:
         for loop in item.loops:
             self.expr(loop.source, places)
             self.names.bind(places, loop.name, loop.name_span)
-        self.expr(item.value, places, Wants.START)
+        called = item.value.callee if isinstance(item.value, ast.Call) else item.value
+        named = self.scope.visible.get(called.name) if isinstance(called, ast.Name) else None
+        spreads = isinstance(named, ast.SetDecl)  # a set in a set stands for its options
+        self.expr(item.value, places, Wants.SET if spreads else Wants.START)
         if item.condition is not None:
             self.expr(item.condition, places)
 

@@ -105,7 +105,10 @@ def meaningless(settings: Settings, kind: str) -> list[str]:
 
 def settings_from(values: Mapping[str, Value]) -> Settings:
     """The settings among a profile's values; network parameters are left out."""
-    return Settings(**{name: values[name] for name in SETTINGS if name in values})  # type: ignore[arg-type]
+    given = {name: values[name] for name in SETTINGS if name in values}
+    # Adam refuses two betas of which one is a whole number.
+    pairs = {n: tuple(map(float, v)) for n, v in given.items() if isinstance(v, tuple)}
+    return Settings(**{**given, **pairs})  # type: ignore[arg-type]
 
 
 def takes(name: str) -> str:

@@ -10,7 +10,7 @@ import re
 
 import lark
 
-from dsl import foreign, misplaced
+from dsl import choosing, foreign, misplaced
 from dsl.diagnostics import DartsError, Label, did_you_mean, fault
 from dsl.expected import describe, keywords
 from dsl.foreign import Rule
@@ -236,6 +236,7 @@ def _nothing(place: Place) -> DartsError | None:
 _RULES: tuple[Rule, ...] = (
     _header,
     _misspelt,
+    *choosing.RULES,
     *foreign.RULES,
     _cut_short,
     _reserved,

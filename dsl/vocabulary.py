@@ -150,7 +150,7 @@ _ALL = (
     Layer("position", "adds a learned table with a row for every step", ranks=SEQUENCE),
     Layer("tokens", "the pixels, row by row, as the steps of a sequence", ranks=IMAGE),
     Layer(
-        "pixels",
+        "as_image",
         "the steps as the pixels of an image of so many rows; it undoes `tokens`",
         (Argument("rows"),),
         ranks=SEQUENCE,
@@ -222,6 +222,7 @@ COUNTERS: dict[str, str] = {
     "index": "the number of a member, inside a `node` group",
     "step": "the number of a step, inside a `repeat`",
     "stage": "how many `at` places of a `repeat` have been passed",
+    "edge": "how many edges of joins this body has written so far",
 }
 
 _RESERVED = """

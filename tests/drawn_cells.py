@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from support import CIFAR, DARTS_V2, RNN, SPACES
+from costly_spaces import GENERAL
+from random_genotypes import random_genotype as by_lot
+from support import CIFAR, DARTS_V2, RNN, SPACES, space
 
+from compiler.compile import compile_space
 from compiler.genotype import CellGenotype, Genotype
 from compiler.pictures import draw
 from compiler.pictures.from_genotype import cells_of
@@ -37,6 +40,17 @@ def published() -> dict[str, Cell]:
     for text in (DARTS_V2, RECURRENT):
         for cell in cells_of(Genotype.parse(text)) or ():
             cells[f"alone_{cell.name}"] = cell
+    return cells
+
+
+def general() -> dict[str, Cell]:
+    """Spaces that do not decide edge by edge, undecided and with a genotype by lot."""
+    cells = {}
+    for name, text in GENERAL.items():
+        loaded = space(text)
+        genotype = by_lot(compile_space(loaded).program.kinds, 3)
+        for of, pictures in ((name, draw(loaded)), (f"{name}_chosen", draw(loaded, genotype))):
+            cells |= {f"{of}_{kind}": picture.cell for kind, picture in pictures.items()}
     return cells
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from random_cells import Cell, Cells
+from random_choices import choosing_network
 from random_draws import Draw, block
 from random_stock import Stock
 
@@ -16,6 +17,12 @@ FAVOURITES = (
     "relu6", "layer_norm", "group_norm", "attention", "index", "block", "mean", "concat", "last",
     "profiles", "alpha", "without", "step",
 )  # fmt: skip
+OF_CHOICES = (
+    "operations", "values", "several", "of operations", "op", "repeat", "bound", "gate", "cell",
+    "deep", "arms", "edges", "edge", "keep", "family", "per stage", "loose", "above", "each",
+    "group", "decision", "list", "concat", "candidates", "edges in all", "candidates in all",
+    "named set", "sink", "for", "conditional", "shared", "product", "max", "weight", "nested",
+)  # fmt: skip
 
 ANEW = (
     "op norm = bn(affine: yes)",
@@ -26,8 +33,16 @@ ANEW = (
 
 
 def random_space(number: int) -> str:
-    """The text of space `number`."""
-    return _Space(number).text()
+    """The text of space `number`; two in five are made to decide in every way."""
+    return _choosing(number) if number % 5 in (2, 4) else _Space(number).text()
+
+
+def _choosing(number: int) -> str:
+    draw = Draw(number, OF_CHOICES)
+    stock = Stock(draw, uses_std=draw.chance(0.8))
+    network = choosing_network(draw, stock)
+    head = ["language 1", *["import std"] * stock.uses_std, ""]
+    return "\n".join([*head, *stock.declarations, network, ""])
 
 
 class _Space:

@@ -111,7 +111,7 @@ class Stock:
         position = self.draw.pick("", "position -> ")
         self.declarations.append(
             f"op {name} from x[_, h, _] ="
-            f" x -> tokens -> {position}attention({heads}{extra}) -> pixels(h)"
+            f" x -> tokens -> {position}attention({heads}{extra}) -> as_image(h)"
         )
         return name
 

@@ -47,7 +47,7 @@ def network(context: Context, region: Region) -> str:
     forward = Forward(context, region)
     statements = forward.write()
     hidden = _init_hidden(forward)
-    body = constructor.write(forward.stored)
+    body = [*constructor.write(forward.stored), *drop_path(region)]
     name = "Supernet" if search else "Network"
     parts = [
         f"class {name}(nn.Module):",

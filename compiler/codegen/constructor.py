@@ -27,7 +27,7 @@ from compiler.ir import (
     Step,
     Tap,
     branches,
-    is_in_place,
+    is_term_by_term,
 )
 from compiler.program import is_cell_call
 from dsl.vocabulary import NOTHING
@@ -76,7 +76,7 @@ class Constructor:
             body.append(f"        self.{attribute} = {self.scope.show(Symbol(symbol))}")
         written: set[str] = set()
         for number, node in self.region.nodes():
-            if isinstance(node, Choice) and is_in_place(node.region):
+            if isinstance(node, Choice) and is_term_by_term(node):
                 body += self.inside(node, written)
                 continue
             if isinstance(node, Tap) and not isinstance(node.index, Const):
@@ -116,7 +116,7 @@ class Constructor:
             for number, inner in branch.nodes():
                 if (id(branch), number) in own:
                     body += self.module(branch, inner, own[id(branch), number])
-                elif isinstance(inner, Choice) and is_in_place(inner.region):
+                elif isinstance(inner, Choice) and is_term_by_term(inner):
                     body += self.inside(inner, written)
         return body
 

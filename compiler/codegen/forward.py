@@ -46,10 +46,10 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
-    is_in_place,
     is_mask,
     is_open,
     is_partial,
+    is_term_by_term,
 )
 from compiler.layers import PARTIAL
 from compiler.lowering.labels import attribute
@@ -240,7 +240,7 @@ class Forward:
             return self.join(node, docs, depth)
         if isinstance(node, Elementwise):
             return Value(self.arithmetic(node, docs), depth)
-        if isinstance(node, Choice) and is_in_place(node.region):
+        if isinstance(node, Choice) and is_term_by_term(node):
             return mixtures.mixed(self, node, depth)
         if isinstance(node, CallNode) and node.region.is_pure:
             own = passed(self.context, node, self.show)

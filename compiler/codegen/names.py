@@ -16,7 +16,7 @@ from compiler.builder import is_module
 from compiler.codegen.prelude import PRELUDE
 from compiler.codegen.torch_layers import is_function
 from compiler.ir import Call as CallNode
-from compiler.ir import Choice, Layer, Region, branches, is_in_place, is_partial
+from compiler.ir import Choice, Layer, Region, branches, is_partial, is_term_by_term
 
 IMPORTED = frozenset({"torch", "nn", "F", "Tensor", "self"})
 OWN = frozenset(
@@ -115,7 +115,7 @@ def inner_attributes(region: Region) -> dict[tuple[int, int], str]:
     found: dict[tuple[int, int], str] = {}
     taken = {*attributes(region).values(), *module_attributes()}
     for _, node in region.nodes():
-        if isinstance(node, Choice) and is_in_place(node.region):
+        if isinstance(node, Choice) and is_term_by_term(node):
             _name_inside(node, node.name, taken, found)
     return found
 
@@ -135,14 +135,14 @@ def _name_inside(
             taken.add(name)
             found[id(option.body), number] = name
         for _, node in nodes:
-            if isinstance(node, Choice) and is_in_place(node.region):
+            if isinstance(node, Choice) and is_term_by_term(node):
                 _name_inside(node, path, taken, found)
 
 
 def needs_attribute(node: object) -> bool:
     """Whether a node is a module: it holds state, or what it does hangs on open numbers."""
     if isinstance(node, Choice):
-        return not is_in_place(node.region)
+        return not is_term_by_term(node)
     if isinstance(node, CallNode) and node.region.is_pure:
         return False
     if isinstance(node, Layer) and not is_module(node):

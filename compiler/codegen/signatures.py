@@ -28,8 +28,8 @@ from compiler.ir import (
     Select,
     Tap,
     children,
-    is_in_place,
     is_mask,
+    is_term_by_term,
 )
 from compiler.layers import STATEFUL
 from compiler.program import Program, is_cell_call
@@ -199,7 +199,7 @@ class Signatures:
             case Choice():
                 if node.region.is_branch:
                     yield from self.expressions(node.region)
-                elif is_in_place(node.region):
+                elif is_term_by_term(node):
                     arguments = dict(node.arguments)
                     yield from (arguments[p] for p in self.of[id(node.region)].parameters)
                 else:

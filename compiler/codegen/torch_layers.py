@@ -33,7 +33,7 @@ ACTIVATIONS = {
 """The module and the function of each; torch has no module for some."""
 
 FUNCTIONS = frozenset({
-    *ACTIVATIONS, "softmax", "narrow", "pool", "global_pool", "tokens", "pixels", "zero", "crop",
+    *ACTIVATIONS, "softmax", "narrow", "pool", "global_pool", "tokens", "as_image", "zero", "crop",
     "pad", "upsample", "shuffle", "flatten", "gaussian", "dropout",
 })  # fmt: skip
 
@@ -82,7 +82,7 @@ def module(node: Layer, shape: Dims, show: Show, used: set[str]) -> Doc:
         case "tokens":
             used.add("Tokens")
             return Call("Tokens")
-        case "pixels":
+        case "as_image":
             used.add("Pixels")
             return Call("Pixels", show(arguments["rows"]))
         case "embedding":
@@ -154,7 +154,7 @@ def function(node: Layer, rank: int, operand: Doc, show: Show, used: set[str]) -
             return operand.then(f".{reduction}({'(2, 3)' if rank == 3 else '0'})")
         case "tokens":
             return operand.then(".flatten(2).permute(2, 0, 1)")
-        case "pixels":
+        case "as_image":
             rows = show(arguments["rows"])
             return operand.then(f".permute(1, 2, 0).unflatten(2, ({rows}, -1))")
         case "softmax":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from compiler.ir import Decision, Region
-from compiler.program import kept
+from compiler.program import kept_in_all, ranked
 
 
 def architectures(kinds: Iterable[Region]) -> int:
@@ -40,30 +40,30 @@ def ways(kind: Region) -> int:
         sums = elementary(decision.most, of_options(decision))
         return sum(sums[decision.least :])
 
-    nodes: dict[str, list[Decision]] = {node: [] for node in kept(kind)}
-    for decision in kind.decisions:
-        if not decision.within:
-            nodes[decision.place].append(decision)
-    if kind.keep is None:
-        return prod(of_decision(d) for own in nodes.values() for d in own)
-    by_candidate = kind.keep.unit == "candidates"
-    ranked = [
-        [way for d in own for way in (of_options(d) if by_candidate else [of_decision(d)])]
-        for own in nodes.values()
-    ]
-    return _of_kept(kind, ranked)
+    keep = kind.keep
+    nodes: dict[str, list[int]] = defaultdict(list)
+    alone = 1
+    for decision in (d for d in kind.decisions if not d.within):
+        if keep is None or not ranked(decision, keep):
+            alone *= of_decision(decision)
+        else:
+            by_candidate = keep.unit == "candidates"
+            own = of_options(decision) if by_candidate else [of_decision(decision)]
+            nodes[decision.place] += own
+    return alone * _of_kept(kind, list(nodes.values()))
 
 
 def _of_kept(kind: Region, ranked: list[list[int]]) -> int:
     """The ways to keep some of what is ranked, of which every node has a list of ways."""
     keep = kind.keep
-    assert keep is not None
+    if keep is None or not ranked:
+        return 1
     if keep.in_all:
-        assert keep.count is not None
+        most = kept_in_all(kind)
         sums = [1]
         for own in ranked:  # every node keeps at least one
-            sums = _product(sums, [0, *elementary(len(own), own)[1:]], keep.count)
-        return sums[keep.count] if keep.above is None else sum(sums)
+            sums = _product(sums, [0, *elementary(len(own), own)[1:]], most)
+        return sums[most] if keep.above is None else sum(sums)
     found = 1
     for own in ranked:
         most = len(own) if keep.count is None else min(keep.count, len(own))

@@ -1,7 +1,8 @@
 """The cost of any final model of a space, looked up.
 
 Of a genotype no more than the cells are specialised, with sizes as symbols; what each of their
-values comes to is known (see `parts.py`).
+values comes to is known (see `parts.py`). Where a space is not plain, its program is walked for
+every genotype.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 
 from compiler.builder import Builder
 from compiler.compile import Genes
-from compiler.counting.costs import Cost
+from compiler.counting.costs import Cost, priced
 from compiler.counting.parts import Entry, Part, Some, entries, network_and_cells, total
+from compiler.counting.plain import is_plain
 from compiler.fitting import resolve
 from compiler.genotype import Genotype
 from compiler.ir import Choice, Region, is_open
@@ -40,7 +42,10 @@ class CostTable:
         space = space if isinstance(space, Space) else load(space)
         _, program, _ = measure(space, "final", profile, overrides)
         self.kinds = program.kinds
-        self._entries = entries(program, network_and_cells(program))
+        self._program = program
+        self._entries: list[Entry] = []
+        if is_plain(program):
+            self._entries = entries(program, network_and_cells(program))
         self._fixed = {
             id(entry): _left(entry, {}) for entry in self._entries if not entry.kind.decisions
         }
@@ -53,6 +58,8 @@ class CostTable:
         """
         genotype = genotype if isinstance(genotype, Genotype) else Genotype.load(genotype)
         chosen = resolve(genotype, self.kinds)
+        if not self._entries:
+            return priced(self._program, chosen)
         left = [
             self._fixed.get(id(entry)) or _left(entry, chosen[entry.kind.name])
             for entry in self._entries

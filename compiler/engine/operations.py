@@ -66,7 +66,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     "attention": sequences.Attention,
     "position": sequences.Position,
     "tokens": sequences.Tokens,
-    "pixels": sequences.Pixels,
+    "as_image": sequences.Pixels,
 }
 
 

@@ -38,6 +38,7 @@ from compiler.lowering.values import (
     holds_numbers,
     is_chosen,
     is_tied,
+    joins,
     kind,
 )
 from compiler.ways import origin
@@ -61,7 +62,16 @@ RANK_HELP = {
 
 def apply(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -> Value:
     """Lets values flow into an operation, adding its nodes to the region."""
-    body.lowering.budget.spend(span)
+    budget = body.lowering.budget
+    budget.spend(span)
+    budget.deeper(span)
+    try:
+        return _applied(body, operation, operands, span)
+    finally:
+        budget.depth -= 1
+
+
+def _applied(body: Body, operation: Value, operands: tuple[Ref, ...], span: Span) -> Value:
     if not operands:
         help = "`each … -> …` goes over a list, and an empty one gives nothing"
         raise fault("E0402", f"nothing flows into `{span.text}`: this list is empty", span, help)
@@ -337,6 +347,6 @@ def branch(
     if isinstance(result, Poison):
         raise DartsError(())
     if not isinstance(result, Ref):
-        raise fault("E0401", f"this gives {kind(result)}, not one value", span)
+        raise fault("E0401", f"this gives {kind(result)}, not one value", span, joins(result))
     body.region.kernels |= region.kernels
     return inner.builder.finish((result.number,))

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from compiler.expr import Binary, Const, Expr, InexactDivision, Symbol, negation, opens
 from compiler.expr import binary as of_numbers
 from compiler.lowering import choices, widths
-from compiler.lowering.values import Poison, Ref, Value, is_operation, kind
+from compiler.lowering.values import (
+    ChosenNumber,
+    Poison,
+    Ref,
+    Several,
+    Value,
+    is_operation,
+    joins,
+    kind,
+)
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
 
@@ -121,5 +130,10 @@ def _number(value: Value, node: ast.Unary | ast.Binary, side: ast.Expr) -> Expr:
         help = "let a value flow into it" if is_operation(value) else None
     elif isinstance(value, Ref):
         help = "values are reckoned with by `+ - * /`"
+    if isinstance(value, ChosenNumber):
+        message = "this number is still to be chosen, so nothing is reckoned from it"
+        raise fault("E0611", message, side.span, "`choose entangled { … }`, or reckon in the set")
+    if isinstance(value, Several):
+        help = joins(value)
     message = f"`{node.operator}` needs {wanted}, this is {kind(value)}"
     raise fault("E0401", message, side.span, help)

@@ -49,8 +49,10 @@ from compiler.lowering.values import (
     StaticNeeded,
     Value,
     is_operation,
+    joins,
     kind,
     length,
+    shown,
 )
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
@@ -77,9 +79,15 @@ class Body:
         self.edge_source: str | None = None
         self.user: str | None = None
         """The op that is evaluated in place here."""
+        self.on_edge = False
+        """Whether that op is evaluated on an edge: what it decides stands on that edge."""
+        self.edge_node: str | None = None
+        """The node that this edge enters."""
         self.decisions = Decisions()
         self.member = ""
         """The member of a group whose body is being evaluated, as `n[2]`."""
+        self.in_set = False
+        """Whether an item of a set is being evaluated: what it makes goes with an option."""
         self.stage: tuple[int, int] | None = None
         """The repeat that is being written out, and the stage of it."""
         self.edges = 0
@@ -95,8 +103,9 @@ class Body:
         """A body for a region inside this one."""
         inner = Body(self.lowering, region, self.frame)
         inner.around, inner.decisions = self, self.decisions
-        inner.node, inner.edge_source, inner.user = self.node, self.edge_source, self.user
-        inner.stage = self.stage
+        inner.node, inner.edge_source = self.node, self.edge_source
+        inner.user, inner.on_edge, inner.edge_node = self.user, self.on_edge, self.edge_node
+        inner.stage, inner.in_set = self.stage, self.in_set
         return inner
 
     @property
@@ -124,12 +133,25 @@ class Body:
 
     @contextmanager
     def inlining(self, name: str) -> Iterator[None]:
-        """Decisions in an op that is evaluated in place, and on no node, are called after it."""
-        outer, self.user = self.user, name
+        """Decisions in an op that is evaluated in place, and on no node, are called after it.
+
+        Those in an op on an edge stand on that edge, whatever the op binds and joins.
+        """
+        outer = self.user, self.on_edge, self.edge_node
+        self.user = name
+        if self.edge_source is not None and not self.on_edge:
+            self.on_edge, self.edge_node = True, self.node
         try:
             yield
         finally:
-            self.user = outer
+            self.user, self.on_edge, self.edge_node = outer
+
+    @property
+    def deciding(self) -> str | None:
+        """The node that a decision here is made for: of an op on an edge, the node of that."""
+        if self.on_edge:
+            return self.edge_node
+        return self.node or (self.user if self.edge_source is None else None)
 
     def ref(self, number: int) -> Ref:
         return Ref(number, id(self.region))
@@ -140,6 +162,15 @@ class Body:
         node = self.region.node(ref.number)
         is_words = isinstance(node, Input) and node.below is not None
         return 0 if is_words else len(node.shape)
+
+    @contextmanager
+    def in_option(self) -> Iterator[None]:
+        """What is evaluated is an item of a set."""
+        outer, self.in_set = self.in_set, True
+        try:
+            yield
+        finally:
+            self.in_set = outer
 
     @contextmanager
     def looking_up(self, frame: Frame) -> Iterator[None]:
@@ -193,15 +224,16 @@ class Body:
 
     def keep(self, node: ast.Keep) -> Keep:
         count = None if node.count is None else self.constant(node.count)
-        if count is not None and (not isinstance(count, int) or isinstance(count, bool | str)):
-            message = f"what is kept is a whole number of at least 1, this is {count}"
-            raise fault("E0607", message, node.span)
-        if count is not None and count < 1:
-            message = f"what is kept is a whole number of at least 1, this is {count}"
-            raise fault("E0607", message, node.span)
-        above = None if node.above is None else self.constant(node.above)
-        if isinstance(above, bool | str):
-            raise fault("E0607", "a threshold is a number", node.span)
+        if node.count is not None and not (type(count) is int and count >= 1):
+            message = f"what is kept is a whole number of at least 1, this is {shown(count)}"
+            raise fault("E0607", message, node.count.span)
+        above: Any = None if node.above is None else self.constant(node.above)
+        if node.above is not None and isinstance(above, bool | str):
+            message = f"what edges are kept `above` is a number, this is {shown(above)}"
+            raise fault("E0607", message, node.above.span)
+        if node.above is not None and node.strength != "alpha" and not 0 <= above < 1:
+            message = f"a weight is from 0 to 1, so none is compared with {above}"
+            raise fault("E0607", message, node.above.span)
         return Keep(count, node.strength, node.unit, node.in_all, above, node.span)
 
     def spoil(self, statement: ast.Statement) -> None:
@@ -213,23 +245,23 @@ class Body:
 
     def bind(self, statement: ast.Bind) -> None:
         names = [n.name for n in statement.names]
+        paths = [f"{self.member}.{name}" if self.member else name for name in names]
         if len(names) == 1:
-            path = f"{self.member}.{names[0]}" if self.member else names[0]
-            self.frame.names[names[0]] = self.named(path, statement.value)
+            self.frame.names[names[0]] = self.named(paths[0], statement.value)
             return
         value = self.evaluate(statement.value)
         if not isinstance(value, Poison) and (
             not isinstance(value, tuple) or len(value) != len(names)
         ):
             found = f"a list of {len(value)}" if isinstance(value, tuple) else kind(value)
-            raise fault(
-                "E0401", f"{len(names)} names are bound, this is {found}", statement.value.span
-            )
+            message = f"{len(names)} names are bound, this is {found}"
+            help = joins(value) if isinstance(value, Several) else None
+            raise fault("E0401", message, statement.value.span, help)
         values = value if isinstance(value, tuple) else (POISON,) * len(names)
         self.frame.names.update(zip(names, values, strict=True))
-        for name, part in zip(names, values, strict=True):
+        for path, part in zip(paths, values, strict=True):
             if isinstance(part, Ref) and isinstance(self.region.node(part.number), Part):
-                self.region.replace(part.number, bound=name)
+                self.region.replace(part.number, bound=path)
 
     def named(self, name: str, value: ast.Expr, prefix: str = "") -> Value:
         """Evaluates what is bound to `name`; the value and its only module bear that name."""
@@ -245,6 +277,7 @@ class Body:
         new = range(start, len(self.region.values))
         if isinstance(result, Ref) and result.number in new:
             self.region.replace(result.number, bound=name)
+            result = replace(result, origin="")
         elif isinstance(result, Ref) and isinstance(value, ast.Flow):
             self.decisions.aliases[name] = start - 0.5
             result = replace(result, name=name)
@@ -325,7 +358,7 @@ class Body:
                     "E0401",
                     f"a member of `{name}` is one value, this is {kind(member)}",
                     statement.body.result.span,
-                    "join values with `sum` or `concat`" if isinstance(member, tuple) else None,
+                    joins(member),
                 )
             members.append(member)
         self.frame.names[name] = tuple(members)
@@ -336,26 +369,32 @@ class Body:
             return
         if self.region.auxiliary:
             raise fault("E0715", "a network has one auxiliary output", statement.span)
-        start = len(self.region.values)
+        clock = self.decisions.clock
         result = self.named("auxiliary", statement.value)
+        if self.decisions.clock > clock:
+            message = "a head that is there in the final network alone cannot decide"
+            raise fault("E0605", message, statement.value.span, "decide outside of it")
         if isinstance(result, Ref):
             known, span = "a `linear` of a known width at its end", statement.value.span
             widths.check_known(self, (result,), "the network gives back", span, known)
-            if any(
-                isinstance(self.region.node(i), Choice)
-                for i in range(start, len(self.region.values))
-            ):
-                message = "the auxiliary head is in no search network, so nothing in it is chosen"
-                raise fault("E0605", message, span)
             self.region.auxiliary += (result.number,)
         elif not isinstance(result, Poison):
-            raise fault("E0401", f"this is {kind(result)}, not one value", statement.value.span)
+            message = f"this is {kind(result)}, not one value"
+            raise fault("E0401", message, statement.value.span, joins(result))
 
     # -- expressions
 
     def evaluate(self, node: ast.Expr, whole: bool = False) -> Value:
         """The value of an expression; `whole` where it is all that a name is bound to."""
-        self.lowering.budget.spend(node.span)
+        budget = self.lowering.budget
+        budget.spend(node.span)
+        budget.deeper(node.span)
+        try:
+            return self._meaning(node, whole)
+        finally:
+            budget.depth -= 1
+
+    def _meaning(self, node: ast.Expr, whole: bool) -> Value:
         match node:
             case ast.Name():
                 return self.name(node)
@@ -374,7 +413,7 @@ class Body:
             case ast.Choose():
                 return choices.choose(self, node)
             case ast.Repeat():
-                return Repeated(self.number(node.count), node, self.frame)
+                return Repeated(repeat.count(self, node), node, self.frame)
             case ast.Over():
                 return scan.scanned(self, node)
             case ast.Call():
@@ -401,12 +440,9 @@ class Body:
         if name in self.frame.names:
             value = self.frame.names[name]
             if isinstance(value, Ref) and value.owner != id(self.region):
-                raise fault(
-                    "E0403",
-                    f"`{name}` stands outside the repeat and cannot be read in it",
-                    node.span,
-                    "let it flow in",
-                )
+                where = "the repeat" if self.is_step else "this option or condition"
+                message = f"`{name}` stands outside {where} and cannot be read in it"
+                raise fault("E0403", message, node.span, "let it flow in")
             return value
         declaration = self.frame.scope.get(name)
         if isinstance(declaration, ast.SetDecl):
@@ -457,13 +493,15 @@ class Body:
 
     def number(self, node: ast.Expr) -> Expr:
         """An expression that must be a number, a flag or a word."""
-        value = self.evaluate(node)
+        return self.as_number(self.evaluate(node), node.span)
+
+    def as_number(self, value: Value, span: Span) -> Expr:
         if isinstance(value, Expr):
             return value
         if isinstance(value, Poison):
             raise DartsError(())
-        choices.check_reckoned(value, node.span)
-        raise fault("E0401", f"a number is needed here, this is {kind(value)}", node.span)
+        choices.check_reckoned(value, span)
+        raise fault("E0401", f"a number is needed here, this is {kind(value)}", span)
 
     def constant(self, node: ast.Expr) -> Any:
         """The value of a number on which the structure of the region hangs."""
@@ -525,6 +563,7 @@ class Body:
                 "E0401",
                 f"only a repeat, a group or a list has numbered parts, this is {kind(base)}",
                 node.base.span,
+                joins(base),
             )
         index = self.constant(node.index)
         if not isinstance(index, int) or not -len(base) <= index < len(base):

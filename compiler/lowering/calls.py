@@ -46,6 +46,10 @@ def call(body: Body, node: ast.Call) -> Value:
     arguments = list(_evaluated(body, callee, node))
     if isinstance(callee, Poison) or any(isinstance(v, Poison) for _, v in arguments):
         return POISON
+    if isinstance(callee, SetValue | Chosen) and any(name is None for name, _ in arguments):
+        text = node.callee.span.text
+        message = f"`{text}` passes its arguments on to every option, so they have names"
+        raise fault("E0306", message, node.span)
     if isinstance(callee, SetValue):
         given = tuple((n or "", v) for n, v in arguments)
         return SetValue(

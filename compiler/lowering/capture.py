@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
-from compiler.ir import Node, Region
+from compiler.ir import Node, Region, Tap
 from compiler.lowering.values import Captured, Ref
 
 if TYPE_CHECKING:
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 def captured(body: Body, start: int, values: list[Ref]) -> Iterator[Captured]:
     """Takes what some values alone are made of out of a region, from its node `start` on.
 
-    What several of them read stays in the region.
+    What several of them read stays in the region, and so do steps of its repeats.
     """
     region = body.region
     tail = {number: node for number, node in region.nodes() if number >= start}
     makes = [_made_of(value.number, tail) for value in values]
-    stays = [n for n in tail if sum(n in numbers for numbers in makes) > 1]
+    stays = [
+        number
+        for number, node in tail.items()
+        if isinstance(node, Tap) or sum(number in numbers for numbers in makes) > 1
+    ]
     place = {number: number for number in range(start)}
     for number in tail:
         del region.values[number]
@@ -38,7 +42,8 @@ def captured(body: Body, start: int, values: list[Ref]) -> Iterator[Captured]:
         }
         nodes = {n + _FAR: node for n, node in moved.items()}
         result = place.get(value.number, value.number + _FAR)
-        yield Captured(nodes, result, value.name or _source(region, nodes, result))
+        name = value.name or value.origin or _source(region, nodes, result)
+        yield Captured(nodes, result, name)
 
 
 _FAR = 10**9

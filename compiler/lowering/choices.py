@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from compiler.builder import is_module
 from compiler.expr import Const, Expr, Open, opens
-from compiler.ir import Option, Region
+from compiler.ir import Node, Option, Region
 from compiler.ir import choices as choices_of
 from compiler.lowering import apply, capture, labels, widths
 from compiler.lowering import options as sets
@@ -20,11 +21,15 @@ from compiler.lowering.values import (
     Conditional,
     Declared,
     LayerCall,
+    LayerOperation,
     Operation,
     Ref,
+    Repeated,
     SetValue,
     Several,
+    Shared,
     Value,
+    shown,
 )
 from dsl import ast
 from dsl.calls import counted
@@ -41,14 +46,14 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
     birth = decisions.born(name)
     # A decision that is nested in this one comes after it, so its place is taken before.
     source = None if body.decisions.option else body.edge_source
-    path = decisions.add(birth, body.node or body.user, source)
+    path = decisions.add(birth, body.deciding, source)
     options = sets.options(body, node.options)
     if node.entangled and not options.holds(Expr):
         what = "values" if options.holds(Captured) else "operations"
         message = f"{what} are not entangled, only numbers are"
         raise fault("E0611", message, node.span, "`choose entangled { 3, 5 }` of a number")
     if options.holds(Captured):
-        amount = _amount(body, node, len(options.options))
+        amount = _amount(body, node, options)
         return _of_values(body, Chosen(options, node.span, birth, amount), node.count is not None)
     if options.holds(Expr):
         if node.count is not None:
@@ -57,10 +62,10 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
         return _of_numbers(body, node, options, path)
     decisions.cancel(path)
     birth = Birth(birth.clock, birth.name)
-    return Chosen(options, node.span, birth, _amount(body, node, len(options.options)))
+    return Chosen(options, node.span, birth, _amount(body, node, options))
 
 
-def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
+def _amount(body: Body, node: ast.Choose, options: SetValue) -> Amount:
     """How many are chosen.
 
     Raises:
@@ -73,14 +78,16 @@ def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
         return Amount()
     least = body.constant(node.count)
     most = least if node.most is None else body.constant(node.most)
-    for number in (least, most):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise fault("E0610", f"options are counted, this is {number}", node.count.span)
-    if most < max(least, 1):
-        raise fault("E0610", f"from {least} to {most} options are none", node.count.span)
-    if most > options:
-        have = f"there {'is' if options == 1 else 'are'} {counted(options)}"
-        raise fault("E0610", f"{counted(most)} cannot be chosen, {have}", node.count.span)
+    for number, written in ((least, node.count), (most, node.most or node.count)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            message = f"at least one option is chosen, this is {shown(number)}"
+            help = "`keep edges by weight above 0.5` drops edges" if number == 0 else None
+            raise fault("E0610", message, written.span, help)
+    span = node.count.span.to((node.most or node.count).span)
+    if most < least:
+        message = f"there is no number from {least} to {most}"
+        raise fault("E0610", message, span, f"the smaller one first: `{most}..{least}`")
+    _check_enough(most, options, span)
     if node.above is None:
         if most != least:
             message = f"how many of {least} to {most} are chosen is open"
@@ -88,9 +95,19 @@ def _amount(body: Body, node: ast.Choose, options: int) -> Amount:
         return Amount(least, most)
     threshold = body.constant(node.above)
     if isinstance(threshold, bool | str) or not 0 <= threshold < 1:
-        message = f"a weight is from 0 to 1, this is {threshold}"
+        message = f"a weight is from 0 to 1, this is {shown(threshold)}"
         raise fault("E0610", message, node.above.span)
     return Amount(least, most, float(threshold))
+
+
+def _check_enough(most: int, options: SetValue, span: Span) -> None:
+    """Sinks are not selected."""
+    count = sum(not option.sink for option in options.options)
+    if most > count:
+        have = f"there {'is' if count == 1 else 'are'} {counted(count)}"
+        sinks = " no sink" if count == 1 else " no sinks"
+        have += f" that {'is' if count == 1 else 'are'}{sinks}" * (count < len(options.options))
+        raise fault("E0610", f"{counted(most)} cannot be chosen, {have}", span)
 
 
 # ---- numbers -------------------------------------------------------------------------------------
@@ -106,7 +123,7 @@ def _of_numbers(body: Body, node: ast.Choose, options: SetValue, path: str) -> V
             raise fault("E0601", f"`{what}` is no number that can be chosen", option.span)
     if len(values) == 1:
         body.decisions.cancel(path)
-        _warn_single(body, options)
+        _note_spare(body, options, Amount())
         return values[0]
     check_owner(body, node.span)
     outcomes = tuple((o.label, o.sink) for o in options.options)
@@ -142,6 +159,7 @@ def with_numbers(
                 "`choose entangled { … }`, or one op that takes it for both",
                 Label(number.used[0], "the first"),
             )
+    apply.check_numbers(body, operands, "choose", span)
     return _between_calls(body, numbers, make, operands, span)
 
 
@@ -153,8 +171,11 @@ def _between_calls(
     region = Region("choice", "branch", span=span)
     names = apply.input_names(body, [make], len(shapes))
     made = []
-    outcomes = next(d.options for d in body.decisions.made if d.path == first.path)
+    known = body.decisions.known(first.path)
+    assert known is not None
+    outcomes = known.options
     for (label, sink), value in zip(outcomes, first.values, strict=True):
+        body.lowering.budget.spend(span, 5)
         given = instead(make, first, value)
         inner_body = body.inside(Region(label, "branch", span=span))
         inputs = [inner_body.builder.input(n, s) for n, s in zip(names, shapes, strict=True)]
@@ -188,6 +209,7 @@ def _of_values(body: Body, chosen: Chosen, several: bool) -> Value:
     options = [o.operation for o in chosen.options.options]
     assert all(isinstance(o, Captured) for o in options)
     amount = chosen.amount
+    _note_spare(body, chosen.options, amount)
     decided = len(options) > amount.most or amount.least < amount.most
     if decided:
         check_owner(body, chosen.span)
@@ -197,19 +219,56 @@ def _of_values(body: Body, chosen: Chosen, several: bool) -> Value:
         body.decisions.settle(chosen.birth.path, source=None)
     else:
         body.decisions.cancel(chosen.birth.path)
-    made = Several(chosen, ())
+    made = Several(chosen, id(body.region))
     return made if several else joined(body, made, "sum", chosen.span)
 
 
 def joined(body: Body, several: Several, how: str, span: Span) -> Ref:
     """Values of which some are chosen, joined."""
     chosen = several.chosen
-    options: list[Captured] = [o.operation for o in chosen.options.options]
+    if several.owner != id(body.region):
+        message = "these values are chosen outside of this operation and cannot be read in it"
+        raise fault("E0403", message, span, "join them, and let that flow in")
     if how not in ("sum", "concat"):
         message = f"chosen values are joined by `sum` or `concat`, this is `{how}`"
         raise fault("E0610", message, span)
+    known = _joined_before(body, several, how, span)
+    if known is not None:
+        return known
+    made = _joined(body, chosen, how, span)
+    several.joined.append((how, made.number, body.region.node(made.number)))
+    return made
+
+
+def _joined_before(body: Body, several: Several, how: str, span: Span) -> Ref | None:
+    """The value of the same join elsewhere in the body.
+
+    Raises:
+        DartsError: where what the options do would be done a second time, with other weights.
+    """
+    for before, number, made in several.joined:
+        node = body.region.values.get(number)
+        if before == how and node is not None and _is_same(node, made):
+            return body.ref(number)
+    options: list[Captured] = [o.operation for o in several.chosen.options.options]
+    if several.joined and any(is_module(n) for o in options for n in o.nodes.values()):
+        message = "what is chosen here is joined a second time, in another way or place"
+        raise fault("E0610", message, span, "bind the join to a name: `y = sum(…)`")
+    return None
+
+
+def _is_same(node: Node, made: Node) -> bool:
+    """Whether a node is the one made before, or that with a name."""
+    decisions = (getattr(node, "decision", None), getattr(made, "decision", None))
+    return type(node) is type(made) and node.operands == made.operands and len(set(decisions)) == 1
+
+
+def _joined(body: Body, chosen: Chosen, how: str, span: Span) -> Ref:
+    options: list[Captured] = [o.operation for o in chosen.options.options]
     operands = capture.operands_of(options)
-    if chosen.birth.path not in {made.path for made in body.decisions.made}:
+    apply.check_numbers(body, tuple(map(body.ref, operands)), "choose", chosen.span)
+    body.lowering.budget.spend(chosen.span, len(options) * len(operands) // 20)
+    if body.decisions.known(chosen.birth.path) is None:
         return _all_of(body, options, operands, how, span)
     region = Region("choice", "branch", span=chosen.span)
     made = []
@@ -255,9 +314,9 @@ def _all_of(body: Body, options: list[Captured], operands: list[int], how: str, 
 def applied(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span) -> Value:
     """A decision between operations that values flow into."""
     options, amount = operation.options, operation.amount
-    named, counts = options.declaration, body.lowering.chosen
-    place = options.span if named is None else named.value.span
-    counts[place] = max(counts.get(place, 0), len(options.options))
+    named = options.declaration
+    _note_spare(body, options, amount)
+    apply.check_numbers(body, operands, "choose", span)
     for option in options.options:
         apply.check_count(body, option, len(operands), span)
     selectable = [o for o in options.options if not o.sink]
@@ -292,14 +351,13 @@ def _path(body: Body, operation: Chosen) -> str:
     outcomes = tuple((o.label, o.sink) for o in options.options)
     if birth.path:
         body.decisions.reused(operation.span)
-        known = next(d for d in body.decisions.made if d.path == birth.path)
+        known = body.decisions.known(birth.path)
+        assert known is not None
         if known.options != outcomes:
             message = "uses of one decision have the same options"
             raise fault("E0606", message, operation.span)
         return birth.path
-    return body.decisions.add(
-        birth, body.node or body.user, body.edge_source, outcomes, operation.amount
-    )
+    return body.decisions.add(birth, body.deciding, body.edge_source, outcomes, operation.amount)
 
 
 def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Region:
@@ -310,6 +368,7 @@ def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Regio
     names = apply.input_names(body, [o.operation for o in options.options], len(shapes))
     made = []
     for option in options.options:
+        body.lowering.budget.spend(option.span, 5)
         clock, outer = body.decisions.clock, body.decisions.option
         body.decisions.option = f"{path} as {option.label}"
         try:
@@ -336,6 +395,12 @@ def decides_here(body: Body, operation: Value) -> bool:
             return True
         case Expr():
             return bool(opens(operation))
+        case LayerCall(given=parts) | LayerOperation(arguments=parts):
+            return any(decides_here(body, value) for _, value in parts)
+        case Repeated(count=count, syntax=syntax, frame=frame):
+            return bool(opens(count)) or body.lowering.settles(syntax, frame.scope)
+        case Shared(operation=inner):
+            return decides_here(body, inner)
         case Declared(declaration=declaration):
             given = any(decides_here(body, value) for _, value in operation.given)
             return given or body.lowering.decides(declaration)
@@ -364,6 +429,9 @@ def check_owner(body: Body, span: Span) -> None:
         raise fault("E0605", message, span, "a count that is known, or a cell")
 
 
-def _warn_single(body: Body, options: SetValue) -> None:
-    counts = body.lowering.chosen
-    counts[options.span] = max(counts.get(options.span, 0), 1)
+def _note_spare(body: Body, options: SetValue, amount: Amount) -> None:
+    """Notes how many options are left out, for a warning where that is none anywhere."""
+    named, noted = options.declaration, body.lowering.chosen
+    place = options.span if named is None else named.value.span
+    count = len(options.options)
+    noted[place] = max(noted.get(place, (0, 0)), (count - amount.least, count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -10,12 +11,15 @@ from compiler.lowering.values import ONE, Amount, Birth
 from dsl.diagnostics import Label, fault
 from dsl.source import Span
 
+_LAST = "\U0010ffff"
+"""Sorts behind every path."""
+
 
 class Decisions:
     """The decisions of one body, and of the branches in it, in the order of the program."""
 
     def __init__(self) -> None:
-        self.made: list[Decision] = []
+        self._made: dict[str, Decision] = {}
         self.aliases: dict[str, float] = {}
         """Names of values that are another one's here, with their places among the values."""
         self.clock = 0
@@ -23,11 +27,26 @@ class Decisions:
         self.option = ""
         """The option being written out, `n[0] from a as block`: decisions in it are so called."""
         self._births: dict[str, int] = {}
+        self._order: list[tuple[int, str]] = []
+        """The paths of decisions, those evaluated first before others."""
+        self._numbers: dict[str, tuple[str, int]] = {}
+        """What a path that has a number is called without it, and that number."""
+        self._free: dict[str, int] = {}
+        """Below which number no path of a name is free."""
+        self._outer = 0
+        """How many decisions do not hang on others."""
         self._reused: Span | None = None
         self._crowded: Span | None = None
         self._joins: dict[str | None, Span] = {}
         self._joined = 0
         self._torn: tuple[Span, Span] | None = None
+
+    @property
+    def made(self) -> tuple[Decision, ...]:
+        return tuple(self._made.values())
+
+    def known(self, path: str) -> Decision | None:
+        return self._made.get(path)
 
     def born(self, name: str = "") -> Birth:
         """One more evaluation of a `choose`."""
@@ -46,33 +65,44 @@ class Decisions:
         path = f"{node or 'return'} from {source}" if source else (node or "return")
         on_edge = not self.option and not birth.name and source is not None
         path = birth.name or self.option or path
-        unique, count = path, 2
-        while unique in self._births:
-            unique, count = f"{path} ({count})", count + 1
+        unique = self._unused(path)
         self._births[unique] = birth.clock
+        insort(self._order, (birth.clock, unique))
         birth.path = unique
-        self.made.append(
-            Decision(
-                unique,
-                node if on_edge else None,
-                source if on_edge else None,
-                options,
-                amount.least,
-                amount.most,
-                amount.above,
-            )
+        self._outer += 1
+        self._made[unique] = Decision(
+            unique,
+            node if on_edge else None,
+            source if on_edge else None,
+            options,
+            amount.least,
+            amount.most,
+            amount.above,
         )
+        return unique
+
+    def _unused(self, path: str) -> str:
+        if path not in self._births:
+            return path
+        count = self._free.get(path, 2)
+        while f"{path} ({count})" in self._births:
+            count += 1
+        self._free[path] = count
+        unique = f"{path} ({count})"
+        self._numbers[unique] = path, count
         return unique
 
     def settle(self, path: str, **changes: object) -> None:
         """Completes a decision that was noted before its options were known."""
-        place = next(i for i, made in enumerate(self.made) if made.path == path)
-        self.made[place] = replace(self.made[place], **changes)  # type: ignore[arg-type]
+        self._made[path] = replace(self._made[path], **changes)  # type: ignore[arg-type]
 
     def cancel(self, path: str) -> None:
         """Takes back a decision that has turned out to be none."""
-        self.made = [made for made in self.made if made.path != path]
-        del self._births[path]
+        self._outer -= not self._made.pop(path).within
+        self._order.remove((self._births.pop(path), path))
+        base, number = self._numbers.pop(path, (path, 2))
+        if base in self._free:
+            self._free[base] = min(self._free[base], number)
 
     def reused(self, span: Span) -> None:
         """A decision that was made before has been obeyed once more."""
@@ -82,13 +112,15 @@ class Decisions:
         self, condition: Condition, clock: int, paths: Iterable[str] | None = None
     ) -> None:
         """Puts decisions under a condition that were evaluated after `clock`; all, or of these."""
-        inner = {p for p in paths or self._births if self._births[p] > clock}
-        self.made = [
-            replace(made, within=(*condition, *made.within), node=None)
-            if made.path in inner and not set(condition) <= set(made.within)
-            else made
-            for made in self.made
-        ]
+        after = bisect_right(self._order, (clock, _LAST))
+        inner = [path for _, path in self._order[after:]]
+        if paths:
+            inner = [path for path in dict.fromkeys(paths) if self._births[path] > clock]
+        for path in inner:
+            made = self._made[path]
+            if not set(condition) <= set(made.within):
+                self._outer -= not made.within
+                self._made[path] = replace(made, within=(*condition, *made.within), node=None)
 
     def obeyed(self, region: Region) -> tuple[Decision, ...]:
         """The decisions but for numbers on which nothing hangs in a region."""
@@ -98,25 +130,28 @@ class Decisions:
     @property
     def mark(self) -> tuple[int, int]:
         """How many decisions there are, and how many of them stand on edges of a join."""
-        return len(self._outer()), self._joined
+        return self._outer, self._joined
+
+    def since(self, mark: tuple[int, int]) -> Condition:
+        """That the only decision made since `mark` has come out, where there is a single one."""
+        if self._outer != mark[0] + 1:
+            return ()
+        last = next(made for made in reversed(self._made.values()) if not made.within)
+        return ((last.path, frozenset(last.selectable)),)
 
     def close_edge(self, mark: tuple[int, int], span: Span) -> None:
         """An edge has ended that began at `mark`."""
-        if len(self._outer()) > mark[0] + 1:
+        if self._outer > mark[0] + 1:
             self._crowded = span
 
     def close_join(self, mark: tuple[int, int], node: str | None, span: Span) -> None:
         """A join of `node` has ended that began at `mark`."""
-        own = len(self._outer()) - mark[0] - (self._joined - mark[1])
+        own = self._outer - mark[0] - (self._joined - mark[1])
         if own:
             self._joined += own
             first = self._joins.setdefault(node, span)
             if first != span:
                 self._torn = first, span
-
-    def _outer(self) -> list[Decision]:
-        """Decisions that do not hang on others."""
-        return [made for made in self.made if not made.within]
 
     def check_kept(self) -> None:
         """Where edges are kept, each has one decision of its own, and a node one join.
@@ -154,5 +189,5 @@ class Decisions:
         places = {name: place for name, place in self.aliases.items() if name in named}
         for number, node in region.nodes():
             if node.bound is not None and node.bound in named:
-                places[node.bound] = number
+                places.setdefault(node.bound, number)  # an op's own names come later
         return tuple(sorted(places, key=lambda name: places[name]))

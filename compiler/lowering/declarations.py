@@ -20,7 +20,7 @@ from compiler.lowering import apply, calls, inputs, outputs, widths
 from compiler.lowering.body import Body
 from compiler.lowering.budget import Budget
 from compiler.lowering.lists import Lists
-from compiler.lowering.usage import named_arguments
+from compiler.lowering.usage import Named, Uses, named_arguments
 from compiler.lowering.values import (
     Declared,
     Frame,
@@ -33,10 +33,12 @@ from compiler.lowering.values import (
     as_function,
     is_operation,
     is_word,
+    joins,
     kind,
 )
 from compiler.program import Program
 from dsl import ast
+from dsl.calls import counted
 from dsl.diagnostics import Collector, DartsError, Diagnostic, Label, fault
 from dsl.source import Span
 from dsl.space import Space
@@ -79,8 +81,9 @@ class Lowering:
             if name not in self.set_arguments[callee]:
                 self.set_arguments[callee].append(name)
         self.sets: dict[int, SetValue] = {}
-        self.chosen: dict[Span, int] = {}
-        """For every set that is chosen from, how many options it has where it has most."""
+        self.chosen: dict[Span, tuple[int, int]] = {}
+        """For every set that is chosen from, how many options are left out where that is most, and
+        how many there are."""
         self.items: dict[Span, int] = {}
         """For every item of a set, how many options it stands for where it is most."""
         self.budget = Budget()
@@ -92,11 +95,13 @@ class Lowering:
         """How such conditions come out in the region that is being lowered."""
         self.inlined: dict[int, bool] = {}
         self.deciding: dict[int, bool] = {}
+        self.decided: dict[int, bool] = {}
+        self.uses_of = Uses(space)
         self.repeats = 0
         """How many repeats have been written out."""
         self.stages: dict[int, list[tuple[int, int]]] = defaultdict(list)
         """For every cell that decides for each stage by itself, the stages that it stands in."""
-        self.lists = Lists(space)
+        self.lists = Lists(space, self.uses_of)
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
 
@@ -253,13 +258,14 @@ class Lowering:
         which = (id(declared.declaration), declared.member, declared.stage)
         first, place = self.kinds.setdefault(which, (region, declared.span))
         if isinstance(declared.declaration, ast.CellDecl) and first is not region:
-            name = declared.declaration.name.name
+            name, is_one = declared.declaration.name.name, place == declared.span
+            help = f"a second cell for this use, as in `cell other = {declared.span.text}`"
             raise fault(
                 "E0606",
                 f"uses of `{name}` differ in structure, so they cannot decide alike",
                 declared.span,
-                f"a second cell for this use, as in `cell other = {declared.span.text}`",
-                Label(place, "the first use"),
+                "a cell for each of them" if is_one else help,
+                *([] if is_one else [Label(place, "the first use")]),
             )
 
     def is_folded(self, declaration: ast.OpDecl | ast.CellDecl, name: str, value: Value) -> bool:
@@ -328,8 +334,14 @@ class Lowering:
                 "E0401",
                 f"`{declaration.name.name}` gives back {kind(result)}, not one value",
                 declaration.body.result.span,
-                "join the values with `concat` or `sum`" if isinstance(result, tuple) else None,
+                joins(result),
             )
+        if body.is_open((result,)):
+            message = (
+                f"the width of what `{declaration.name.name}` gives back is still to be chosen"
+            )
+            help = "make it an op" if is_cell else None
+            raise fault("E0612", message, declaration.body.result.span, help)
         return body.finish(result)
 
     def chain(
@@ -358,7 +370,11 @@ class Lowering:
             inner = Frame(dict(arguments), self.space.scope(target))
             with body.looking_up(inner):
                 if target.inputs is None:
-                    return self.chain(body, target, ranks)
+                    self.budget.deeper(result.span)
+                    try:
+                        return self.chain(body, target, ranks)
+                    finally:
+                        self.budget.depth -= 1
                 inputs.add_inputs(body, target.inputs, ranks)
                 return body.block(target.body)
         if len(ranks) != 1:
@@ -419,6 +435,10 @@ class Lowering:
         if any(isinstance(each, Poison) for each in results):
             return region
         outputs.check(body, declaration, results)
+        if body.is_open(results):
+            message = "the width of what the network gives is still to be chosen"
+            span = declaration.body.result.span
+            raise fault("E0612", message, span, "a layer of a known width behind it")
         if region.auxiliary and any(isinstance(n, Scan) for _, n in region.nodes()):
             heads = [s for s in declaration.body.statements if isinstance(s, ast.Auxiliary)]
             raise fault("E0715", "a recurrent network has no auxiliary output", heads[0].span)
@@ -437,10 +457,15 @@ class Lowering:
     # -- small things
 
     def warn_of_sets(self) -> None:
-        for span, count in self.chosen.items():
-            if count == 1:
+        for span, (spare, count) in self.chosen.items():
+            if spare == 0:
                 message = "nothing to choose: this set has a single option"
-                self.collector.add("W0601", message, span, "the option alone, without `choose`")
+                help = "the option alone, without `choose`"
+                if count > 1:
+                    many = counted(count)
+                    message = f"nothing to choose: {many} of {many} options are chosen"
+                    help = "all of them, without `choose`"
+                self.collector.add("W0601", message, span, help)
         for span, count in self.items.items():
             if count == 0:
                 message = "this stands for no option, since its `if` never holds"
@@ -448,15 +473,15 @@ class Lowering:
 
     def inputs(self, declaration: ast.OpDecl | ast.CellDecl) -> tuple[ast.Input, ...] | None:
         """The inputs of an op or cell, through a cell that stands for another; None for a chain."""
-        if declaration.inputs is not None or isinstance(declaration, ast.OpDecl):
-            return declaration.inputs
-        result = declaration.body.result
-        callee = result.callee if isinstance(result, ast.Call) else result
-        if isinstance(callee, ast.Name):
-            target = self.space.scope(declaration).get(callee.name)
-            if isinstance(target, ast.CellDecl):
-                return self.inputs(target)
-        return None
+        while declaration.inputs is None and isinstance(declaration, ast.CellDecl):
+            result = declaration.body.result
+            callee = result.callee if isinstance(result, ast.Call) else result
+            name = callee.name if isinstance(callee, ast.Name) else ""
+            target = self.space.scope(declaration).get(name)
+            if not isinstance(target, ast.CellDecl):
+                return None
+            declaration = target
+        return declaration.inputs
 
     def arity(self, declaration: ast.OpDecl | ast.CellDecl) -> int:
         read = self.inputs(declaration)
@@ -498,46 +523,34 @@ class Lowering:
 
     def settled(self, declaration: ast.OpDecl | ast.SetDecl) -> bool:
         """Whether an op makes decisions of the body that uses it, or hangs on its stage."""
-        if id(declaration) not in self.deciding:
-            self.deciding[id(declaration)] = False
-            scope = self.space.scope(declaration)
-            self.deciding[id(declaration)] = self.settles(declaration, scope)
+        for inner in self.uses_of.innermost_first(declaration, self.deciding):
+            self.deciding[id(inner)] = any(isinstance(n, ast.Choose) for n in inner.walk()) or any(
+                named.per_stage if isinstance(named, ast.CellDecl) else self.deciding[id(named)]
+                for named in self.uses_of.named(inner)
+            )
         return self.deciding[id(declaration)]
 
     def decides(self, declaration: ast.OpDecl | ast.CellDecl) -> bool:
         """Whether decisions are made where an op or cell is used, by whichever body."""
-        if isinstance(declaration, ast.OpDecl):
-            return self.settled(declaration)
-        scope = self.space.scope(declaration)
-        return any(
-            isinstance(node, ast.Choose)
-            or (
-                isinstance(node, ast.Name)
-                and isinstance(inner := scope.get(node.name), ast.OpDecl | ast.CellDecl)
-                and inner is not declaration
-                and self.decides(inner)
+        for inner in self.uses_of.innermost_first(declaration, self.decided):
+            self.decided[id(inner)] = any(isinstance(n, ast.Choose) for n in inner.walk()) or any(
+                self.decided[id(named)]
+                for named in self.uses_of.named(inner)
+                if isinstance(named, ast.OpDecl | ast.CellDecl)
             )
-            for node in declaration.walk()
-        )
+        return self.decided[id(declaration)]
 
-    def inlines(self, declaration: ast.Declaration) -> bool:
+    def inlines(self, declaration: Named) -> bool:
         """Whether an op belongs to the body that uses it: it decides, or draws masks there.
 
         So does an op that uses such a one.
         """
-        if id(declaration) not in self.inlined:
-            self.inlined[id(declaration)] = False
-            scope = self.space.scope(declaration)
-            self.inlined[id(declaration)] = (
-                isinstance(declaration, ast.OpDecl) and self.settled(declaration)
-            ) or any(
-                _draws_mask(node)
-                or (
-                    isinstance(node, ast.Name)
-                    and isinstance(scope.get(node.name), ast.OpDecl)
-                    and self.inlines(scope[node.name])
-                )
-                for node in declaration.walk()
+        for inner in self.uses_of.innermost_first(declaration, self.inlined):
+            named = (op for op in self.uses_of.named(inner) if isinstance(op, ast.OpDecl))
+            self.inlined[id(inner)] = (
+                (isinstance(inner, ast.OpDecl) and self.settled(inner))
+                or any(map(_draws_mask, inner.walk()))
+                or any(self.inlined[id(op)] for op in named)
             )
         return self.inlined[id(declaration)]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import is_module
 from compiler.expr import Const, InexactDivision, opens
+from compiler.ir import Condition, Join
 from compiler.layers import STATEFUL
 from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
@@ -29,6 +31,7 @@ from compiler.lowering.values import (
     closes_over,
     is_operation,
     is_tied,
+    joins,
     kind,
 )
 from dsl import ast
@@ -57,7 +60,7 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
                 "E0401",
                 f"`{step.span.text}` is {kind(operation)}, not an operation",
                 step.span,
-                "values stand at the start of a flow" if isinstance(operation, Ref) else None,
+                _way_out(operation, step),
             )
     rest = tuple(o for _, o in operations)
     if is_operation(first):
@@ -74,7 +77,24 @@ def flow(body: Body, node: ast.Flow, whole: bool = False) -> Value:
         if isinstance(result, Poison):
             return result
         result = apply.apply(body, operation, as_operands(result, step.span), step.span)
-    return result
+    return _made_from(body, operands[0], result)
+
+
+def _made_from(body: Body, source: Ref, result: Value) -> Value:
+    """A value that knows what the file calls the one it was made from."""
+    if not isinstance(result, Ref):
+        return result
+    origin = source.name or source.origin or body.region.node(source.number).bound
+    return replace(result, origin=origin or "")
+
+
+def _way_out(value: Value, step: ast.Expr) -> str | None:
+    """What to do about a step that is no operation."""
+    if isinstance(value, Ref):
+        return "values stand at the start of a flow"
+    if isinstance(value, tuple) and any(map(is_operation, value)):
+        return f"`{step.span.text}[0]` is its first member"
+    return None
 
 
 def stateful(body: Body, operation: Value) -> int:
@@ -106,7 +126,7 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
             "E0401",
             f"`each` goes over a list of values, this is {kind(source)}",
             node.source.span,
-            f"({node.source.span.text}, …)" if isinstance(source, Ref) else None,
+            f"({node.source.span.text}, …)" if isinstance(source, Ref) else joins(source),
         )
     for item in _flat(source, node.source.span):
         yield edge(body, item, node.steps)
@@ -115,7 +135,8 @@ def each(body: Body, node: ast.Each) -> Iterator[Value]:
 def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
     """One value through operations; decisions made on the way stand on this edge."""
     outer, start, mark = body.edge_source, len(body.region.values), body.decisions.mark
-    body.edge_source = source.name or body.region.node(source.number).bound
+    if not body.on_edge:
+        body.edge_source = source.name or body.region.node(source.number).bound
     try:
         result: Value = source
         for step in steps:
@@ -130,18 +151,29 @@ def edge(body: Body, source: Ref, steps: tuple[ast.Expr, ...]) -> Value:
                     "E0401",
                     f"`{step.span.text}` is {kind(operation)}, not an operation",
                     step.span,
+                    _way_out(operation, step),
                 )
             result = apply.apply(body, operation, as_operands(result, step.span), step.span)
-        body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
         new = range(start, len(body.region.values))
+        if not body.on_edge:
+            body.decisions.close_edge(mark, steps[0].span.to(steps[-1].span))
+            _hang(body, new, body.decisions.since(mark))
+            body.owner.edges += 1
         modules = [i for i in new if is_module(body.region.node(i))]
         if body.node is not None and "[" in body.node and len(modules) == 1:
             name = labels.attribute(f"{body.node}_from_{body.edge_source}")
             body.region.replace(modules[0], name=name)
-        body.owner.edges += 1
-        return result
+        return _made_from(body, source, result)
     finally:
         body.edge_source = outer
+
+
+def _hang(body: Body, numbers: range, condition: Condition) -> None:
+    """Joins on an edge that decides go with it; what is not joined goes with what it reads."""
+    for number in numbers if condition else ():
+        node = body.region.node(number)
+        if isinstance(node, Join):
+            body.region.replace(number, under=(*condition, *node.under))
 
 
 def join(body: Body, node: ast.Call) -> Value:
@@ -170,7 +202,8 @@ def join(body: Body, node: ast.Call) -> Value:
             value = value.values
             loose += range(len(values), len(values) + len(value))
         values += _flat(value if isinstance(value, tuple) else (value,), argument.span)
-    body.decisions.close_join(mark, body.node, node.span)
+    if not (body.on_edge or body.in_set or body.decisions.option):  # where edges are no edges
+        body.decisions.close_join(mark, body.node, node.span)
     if not values:
         raise fault(
             "E0604",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.expr import Const, Expr, Symbol, opens, symbols
@@ -61,7 +62,7 @@ def bind_in_place(body: Body, syntax: ast.Input, operand: Ref) -> None:
     Of the sizes that it demands, those are checked that are numbers here.
     """
     shape, frame = body.builder.shape(operand.number), body.frame
-    frame.names[syntax.name.name] = operand
+    frame.names[syntax.name.name] = replace(operand, origin=syntax.name.name)
     _check_rank(syntax, len(shape))
     for entry, size in zip(syntax.shape or (), shape, strict=False):
         if isinstance(entry, ast.Name) and entry.name == "_":

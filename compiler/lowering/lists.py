@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from compiler.lowering.usage import Uses
 from compiler.lowering.values import Poison, Ref, Value, kind
 from dsl import ast
 from dsl.diagnostics import fault
@@ -16,22 +17,26 @@ Scope = Mapping[str, ast.Declaration]
 class Lists:
     """Which ops give back a list: their text says so, since a region has one output."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, uses: Uses) -> None:
         self.space = space
+        self.uses = uses
         self.known: dict[int, bool] = {}
 
     def given_by(self, op: ast.OpDecl) -> bool:
-        if id(op) not in self.known:
-            scope = self.space.scope(op)
-            bound: dict[str, bool] = {}
-            for statement in op.body.statements:
-                match statement:
-                    case ast.Bind(names=(name,), value=value):
-                        bound[name.name] = self.is_list(value, bound, scope)
-                    case ast.Group(name=name):
-                        bound[name.name] = True
-            self.known[id(op)] = self.is_list(op.body.result, bound, scope)
+        for inner in self.uses.innermost_first(op, self.known):
+            self.known[id(inner)] = isinstance(inner, ast.OpDecl) and self._gives(inner)
         return self.known[id(op)]
+
+    def _gives(self, op: ast.OpDecl) -> bool:
+        scope = self.space.scope(op)
+        bound: dict[str, bool] = {}
+        for statement in op.body.statements:
+            match statement:
+                case ast.Bind(names=(name,), value=value):
+                    bound[name.name] = self.is_list(value, bound, scope)
+                case ast.Group(name=name):
+                    bound[name.name] = True
+        return self.is_list(op.body.result, bound, scope)
 
     def is_list(self, written: ast.Expr | None, bound: Mapping[str, bool], scope: Scope) -> bool:
         """Whether an expression is a list, or an operation that gives one back.

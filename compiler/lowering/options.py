@@ -34,6 +34,7 @@ from compiler.lowering.values import (
     Value,
     is_operation,
     is_word,
+    joins,
     kind,
 )
 from dsl import ast
@@ -84,6 +85,12 @@ def set_value(body: Body, node: ast.Expr, declaration: ast.SetDecl | None = None
     return SetValue(tuple(_told_apart(found)), node.span, declaration)
 
 
+def _first_name(written: ast.Expr) -> str | None:
+    """What the value is called that an option starts from, if it has a name of its own."""
+    first = written.steps[0] if isinstance(written, ast.Flow) else written
+    return first.name if isinstance(first, ast.Name) else None
+
+
 def _told_apart(found: list[OptionValue]) -> Iterator[OptionValue]:
     """Options with labels of their own; values that bear one name are numbered.
 
@@ -109,7 +116,8 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         first, *rest = loops
         values = body.evaluate(first.source)
         if not isinstance(values, tuple):
-            raise fault("E0401", f"`for` goes over a list, this is {kind(values)}", first.span)
+            message = f"`for` goes over a list, this is {kind(values)}"
+            raise fault("E0401", message, first.source.span)
         for value in values:
             body.lowering.budget.spend(first.span)
             with body.looking_up(body.frame.extended(**{first.name: value})):
@@ -120,7 +128,8 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         if not body.flag(item.condition, Const(holds)):
             return
     start = len(body.region.values)
-    value = body.evaluate(item.value)
+    with body.in_option():
+        value = body.evaluate(item.value)
     members: list[Any] = [value]
     while any(isinstance(v, tuple | SetValue) for v in members):  # lists and sets spread
         members = [inner for v in members for inner in _spread(v)]
@@ -134,7 +143,7 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
             continue
         if not (is_operation(v) or isinstance(v, Ref | Expr)):
             message = f"an option is an operation, a value or a number, this is {kind(v)}"
-            raise fault("E0601", message, item.span)
+            raise fault("E0601", message, item.span, joins(v))
         if isinstance(v, Expr) and symbols(v):  # genotypes call it by what it comes to
             raise StaticNeeded(symbols(v), item.value.span)
         made = next(captured) if number in places else v
@@ -155,7 +164,7 @@ def _check_alike(found: list[OptionValue]) -> None:
     if len(kinds) > 1:
         (one, first), (other, second) = list(kinds.items())[:2]
         message = f"`{second.span.text}` is {other} and `{first.span.text}` {one}"
-        raise fault("E0601", f"{message}: options must be alike", second.span)
+        raise fault("E0601", f"{message}: options must be alike", first.span)
 
 
 def _kind_of(option: OptionValue) -> str:
@@ -167,7 +176,8 @@ def _kind_of(option: OptionValue) -> str:
 def _label(body: Body, item: ast.Item, value: Value | Captured, count: int) -> str:
     """An option's name; in `gate(f) for f in (tanh, relu) as f`, that of each `f`."""
     if item.label is None or count > 1:
-        return labels.label(value)
+        named = _first_name(item.value) if isinstance(value, Captured) and count == 1 else None
+        return named or labels.label(value)
     if item.label not in [loop.name for loop in item.loops]:
         return item.label
     stands_for = body.frame.names[item.label]

@@ -16,6 +16,7 @@ from compiler.ir import (
 )
 from compiler.lowering import apply, labels, unrolled
 from compiler.lowering.values import (
+    ChosenNumber,
     Composed,
     Declared,
     Poison,
@@ -31,6 +32,15 @@ from dsl.source import Span
 
 if TYPE_CHECKING:
     from compiler.lowering.body import Body
+
+
+def count(body: Body, node: ast.Repeat) -> Expr:
+    """How many steps a repeat has; a depth that is chosen is entangled."""
+    value = body.evaluate(node.count)
+    if isinstance(value, ChosenNumber):
+        message = "a depth is chosen among entangled numbers: the smaller shares its steps"
+        raise fault("E0611", message, node.count.span, "`repeat choose entangled { … } { … }`")
+    return body.as_number(value, node.count.span)
 
 
 def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span) -> Value:

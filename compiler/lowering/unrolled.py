@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
-from compiler.expr import Const, Open, opens, symbols
+from compiler.expr import Const, Open, opens, substitute, symbols
 from compiler.ir import Condition, Option, Region
 from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
@@ -19,6 +19,7 @@ from compiler.lowering.values import (
     Value,
     as_operands,
     is_operation,
+    joins,
     kind,
 )
 from compiler.steps import MOST_STEPS
@@ -35,7 +36,11 @@ def is_unrolled(body: Body, operation: Repeated, operands: tuple[Ref, ...]) -> b
     syntax, scope = operation.syntax, operation.frame.scope
     if body.region.kind != "network" or opens(operation.count) or body.is_open(operands):
         return True
-    if operation.count == Const(0):
+    if body.in_set:
+        return True
+    known = {name: value for name, value in body.region.parameters.items() if value is not None}
+    if substitute(operation.count, known) == Const(0):
+        body.constant(syntax.count)
         return True
     read = {node.name for node in syntax.walk() if isinstance(node, ast.Name)}
     used = (scope[name] for name in read if name in scope)
@@ -97,7 +102,7 @@ def _counted(body: Body, operation: Repeated) -> tuple[int, Open | None]:
         raise StaticNeeded(symbols(count), span)
     steps = count.value
     if not isinstance(steps, int) or isinstance(steps, bool) or not 0 <= steps <= MOST_STEPS:
-        raise fault("E0702", f"a repeat has 1 to {MOST_STEPS} steps, this is {steps}", span)
+        raise fault("E0702", f"a repeat has 0 to {MOST_STEPS} steps, this is {steps}", span)
     return steps, None
 
 
@@ -156,7 +161,8 @@ def _moved(window: tuple[Ref, ...], result: Value, span: Span) -> tuple[Ref, ...
 
 def _single(value: Value, span: Span) -> Ref:
     if not isinstance(value, Ref):
-        raise fault("E0401", f"a step gives one value here, this gives {kind(value)}", span)
+        message = f"a step gives one value here, this gives {kind(value)}"
+        raise fault("E0401", message, span, joins(value))
     return value
 
 
@@ -175,7 +181,9 @@ def _mark(body: Body, depths: Open, index: int, start: int, clock: int) -> None:
 def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:
     """The mixture of what the steps give that may be the last; `outputs` begins with what flows
     in."""
-    decision = next(d for d in body.decisions.made if d.path == depths.decision)
+    decision = body.decisions.known(depths.decision)
+    assert decision is not None
+    body.lowering.budget.spend(span, len(depths.values) ** 2 // 10)
     values = [outputs[int(n)] for n in depths.values]
     shapes = [body.builder.shape(value.number) for value in values]
     region = Region("choice", "branch", span=span)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from compiler.expr import Const, Expr
 from compiler.lowering.values import (
@@ -13,6 +13,43 @@ from compiler.lowering.values import (
 from dsl import ast
 from dsl.space import Space
 from dsl.vocabulary import LAYERS
+
+Named = ast.SetDecl | ast.OpDecl | ast.CellDecl
+
+
+class Uses:
+    """Which declarations name which others."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._named: dict[int, tuple[Named, ...]] = {}
+
+    def named(self, declaration: Named) -> tuple[Named, ...]:
+        """The sets, ops and cells that stand in a declaration, each once."""
+        if id(declaration) not in self._named:
+            scope = self.space.scope(declaration)
+            names = dict.fromkeys(n.name for n in declaration.walk() if isinstance(n, ast.Name))
+            found = [scope[name] for name in names if name in scope]
+            self._named[id(declaration)] = tuple(
+                other for other in found if isinstance(other, Named) and other is not declaration
+            )
+        return self._named[id(declaration)]
+
+    def innermost_first(self, start: Named, known: Container[int]) -> Iterator[Named]:
+        """What a declaration leads to and then itself, each behind those that it names.
+
+        What is `known` by then is left out, so what is asked of one can be noted for the next;
+        nothing recurses, however long the way is.
+        """
+        waiting = [start]
+        while waiting:
+            missing = [d for d in self.named(waiting[-1]) if id(d) not in known]
+            if missing and id(waiting[-1]) not in known:
+                waiting += missing
+                continue
+            declaration = waiting.pop()
+            if id(declaration) not in known:
+                yield declaration
 
 
 def named_arguments(space: Space) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,8 @@ class Ref:
     number: int
     owner: int
     name: str = field(default="", compare=False)
+    origin: str = field(default="", compare=False)
+    """What the file calls the value that it was made from, where it has no name itself."""
     steps: tuple[Ref, ...] = field(default=(), compare=False)
     """Of a repeat that is written out, the outputs of all its steps."""
 
@@ -189,10 +191,12 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False)
 class Several:
-    """Values of which some are chosen, to be joined."""
+    """Values of which some are chosen, to be joined in the region `owner`."""
 
     chosen: Chosen
-    operands: tuple[Ref, ...]
+    owner: int
+    joined: list[tuple[str, int, Node]] = field(default_factory=list)
+    """The joins of them so far: how, the number of the value and the node that makes it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,13 +290,31 @@ def kind(value: Value) -> str:
             return "a value"
         case SetValue():
             return "a set"
-        case tuple() | LooseValues():
+        case tuple():
             return "a list"
+        case LooseValues():
+            return "what is loose"
         case Several():
             return "several chosen values"
         case ChosenNumber():
             return "a number to be chosen"
     return "an operation"
+
+
+def shown(plain: Any) -> Any:
+    """A number, a flag or a word as the language has it."""
+    return ("yes" if plain else "no") if isinstance(plain, bool) else plain
+
+
+def joins(value: Value) -> str | None:
+    """What makes one value of several, as a help says it."""
+    if isinstance(value, Several):
+        text = value.chosen.span.text
+        is_short = len(text) <= 60 and "\n" not in text
+        return f"`sum({text if is_short else 'choose … of …'})` joins them"
+    if isinstance(value, tuple | LooseValues):
+        return "join the values with `concat` or `sum`"
+    return None
 
 
 def is_operation(value: Value) -> bool:
@@ -320,7 +342,7 @@ def as_operands(value: Value, span: Span) -> tuple[Ref, ...]:
             if isinstance(item, Several):
                 many = counted(item.chosen.amount.most)
                 message = f"{many} values are chosen here, one is needed"
-                raise fault("E0610", message, span, f"`sum({item.chosen.span.text})` joins them")
+                raise fault("E0610", message, span, joins(item))
             raise fault("E0401", f"a value is needed here, this is {kind(item)}", span)
     return items
 

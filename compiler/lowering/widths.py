@@ -9,7 +9,7 @@ share their weights. Once the number is chosen, a slice is all there is, and `na
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
@@ -48,6 +48,8 @@ KEEPS_ZEROS = frozenset(
     | {"flatten", "tokens", "dropout", "drop_path", "narrow"}
 )
 """Layers that give zeros where they read zeros."""
+_MOST_CHECKED = 1000
+"""Of numbers that are chosen together, how many combinations are looked at."""
 BY_POSITION = frozenset({"shuffle", "group_norm"})
 """Layers that mix channels by their position, so that a slice is not what the whole gives."""
 GROUPED = frozenset({"conv", "conv_transpose"})
@@ -177,11 +179,13 @@ def _mixed(
 ) -> Ref:
     """A choice between layers that differ in numbers alone; of several, one in the other."""
     first, *rest = numbers
-    decision = next(d for d in body.decisions.made if d.path == first.decision)
+    decision = body.decisions.known(first.decision)
+    assert decision is not None
     shape = body.builder.shape(value.number)
     region = Region("choice", "branch", span=span)
     made = []
     for (label, sink), number in zip(decision.options, first.values, strict=True):
+        body.lowering.budget.spend(span, 5)
         inner = body.inside(Region(label, "branch", span=span))
         x = inner.builder.input("x", shape)
         known = {**(chosen or {}), first.key: Const(number)}
@@ -236,7 +240,8 @@ def _check_outcomes(argument: str, value: Expr, span: Span) -> None:
 def outcomes(size: Expr) -> Iterator[Expr]:
     """What a size can come to; nothing where it is not open."""
     numbers = opens(size)
-    for chosen in product(*(number.values for number in numbers)) if numbers else ():
+    every = product(*(number.values for number in numbers)) if numbers else ()
+    for chosen in islice(every, _MOST_CHECKED):
         pairs = zip(numbers, chosen, strict=True)
         yield substitute(size, {number.key: Const(value) for number, value in pairs})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from compiler.ir import Call, Input, Layer, Region
+from compiler.ir import Call, Choice, Input, Layer, Region
 from compiler.program import Program, rewritten
 
 
@@ -21,7 +21,14 @@ class DropZeros:
 
 
 def _mark(region: Region) -> None:
-    """Marks the options that are nothing but zeros, unless no other would be left."""
+    """Marks the options that are nothing but zeros, unless no other would be left.
+
+    Side by side with others, zeros take their place.
+    """
+    for _, node in region.nodes():
+        if isinstance(node, Choice) and node.how != "sum":
+            options = node.region.options
+            node.region.options = tuple(replace(option, idle=False) for option in options)
     idle = [_is_zeros(option.body) for option in region.options]
     if not all(idle):
         region.options = tuple(

@@ -46,8 +46,8 @@ from compiler.ir import (
     Scan,
     Select,
     Tap,
-    is_in_place,
     is_mask,
+    is_term_by_term,
 )
 from compiler.program import Program, stacks
 
@@ -247,7 +247,7 @@ class _Expansion:
     def choice(self, node: Choice, env: dict[str, Any], operands: list[int], at: str) -> int:
         tensor, row = self.weights[f"{self.owner.kind} {node.decision}"]
         inner = self.bound(node, env, operands)
-        joint = len(operands) > 1 and not is_in_place(node.region)
+        joint = len(operands) > 1 and not is_term_by_term(node)
         values, terms = [], []
         for column, option in enumerate(node.region.options):
             if not option.idle:

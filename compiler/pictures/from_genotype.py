@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from compiler.genotype import CellGenotype, Genotype
+from compiler.ir import winners
 from compiler.pictures.graph import Box, Cell, CellBuilder, Role
 from compiler.pictures.operations import kind_by_label
 
@@ -64,8 +65,9 @@ def _numbers(places: Sequence[str]) -> list[int] | None:
 def _named(cell: CellGenotype) -> list[Edge]:
     pairs = [(_EDGE.fullmatch(path), path, option) for path, option in cell.decisions]
     return [
-        (edge["source"], option, edge["node"]) if edge else (None, option, path)
+        (edge["source"], label, edge["node"]) if edge else (None, label, path)
         for edge, path, option in pairs
+        for label in winners(option)
     ]
 
 

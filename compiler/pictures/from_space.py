@@ -9,21 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from compiler.ir import Call, Choice, Inline, Join, Layer, Node, Region, Repeat, Scan, Select
-from compiler.layers import NORMS
+from compiler.ir import Choice, Join, Option, Region
 from compiler.pictures.graph import Box, Cell, CellBuilder, OptionSet, Role, set_names
 from compiler.pictures.operations import OperationKind, kind_of, kind_of_nodes
+from compiler.pictures.options import BETWEEN, Deciding, inner, inner_choices, names, names_in
 
 Way = tuple[int, ...]
 """The fixed operations on the way from one drawn thing to another, by their numbers."""
 
 Candidates = tuple[tuple[str, OperationKind], ...]
 """The labels of options, each with its kind."""
-
-UNSEEN = NORMS | {
-    "dropout", "drop_path", "identity", "crop", "pad", "shuffle", "flatten", "tokens", "pixels",
-}  # fmt: skip
-"""Layers that are no operation of their own in a picture."""
 
 
 def cell_of(region: Region, chosen: Mapping[str, str] | None = None) -> Cell:
@@ -35,6 +30,7 @@ class _Reading:
     def __init__(self, region: Region, chosen: Mapping[str, str] | None) -> None:
         self.region = region
         self.chosen = chosen
+        self.deciding = Deciding(region, chosen)
         self.builder = CellBuilder(region.name)
         self.inputs = [number for number, _ in region.inputs]
         self.open = self._open()
@@ -42,8 +38,9 @@ class _Reading:
         self.named = {n for n, node in region.nodes() if node.bound} | set(self.inputs)
         self.boxes: dict[int, int] = {}
         """The boxes of values by their numbers."""
-        self.choices: dict[int, int] = {}
-        """The boxes of choices; one that has a name is a value as well."""
+        self.choices: dict[int, list[int]] = {}
+        """The boxes of choices, one for each option that is left; one that has a name is a value as
+        well."""
         self.kinds: dict[int, OperationKind] = {}
 
     def cell(self) -> Cell:
@@ -53,9 +50,8 @@ class _Reading:
         for number, node in self.region.nodes():
             if number in self.gone or number not in self.open:
                 continue
-            if isinstance(node, Choice):
-                self.choices[number] = self.builder.add(self._operation(node, sets))
-                self._link_operands(number)
+            if isinstance(node, Choice) and not self.deciding.is_slice(node):
+                self._add_choice(number, node, sets)
             if number in self.named:
                 self._link_value(number)
         self._add_outputs()
@@ -76,7 +72,9 @@ class _Reading:
         gone: set[int] = set()
         for number, node in self.region.nodes():
             lost = [o in gone for o in node.operands]
-            if isinstance(node, Choice) and self.chosen is not None:
+            if not self.deciding.is_there(node):
+                dropped = True
+            elif isinstance(node, Choice) and self.chosen is not None:
                 dropped = node.decision not in self.chosen
             elif isinstance(node, Join):
                 dropped = bool(lost) and all(lost)
@@ -143,20 +141,62 @@ class _Reading:
         seen = {number for number, _ in waiting}
         while waiting:
             number, path = waiting.pop()
-            box = self.boxes.get(number, self.choices.get(number))
-            if box is not None:
-                yield box, path
-                continue
             node = self.region.node(number)
-            if _names(node):
+            if number in self.boxes:
+                yield self.boxes[number], path
+                continue
+            yield from ((box, path) for box in self.choices.get(number, ()))
+            if names(node):
                 path = (number, *path)
-            below = [o for o in node.operands if o not in seen and o not in self.gone]
+            below = [o for o in self._below(number) if o not in seen and o not in self.gone]
             seen.update(below)
             waiting += [(o, path) for o in reversed(below)]
 
-    def _link_operands(self, number: int) -> None:
-        for end, _ in self._reached(self.region.node(number).operands):
-            self.builder.link(end, self.choices[number])
+    def _below(self, number: int) -> tuple[int, ...]:
+        """What a value reads that no box stands for."""
+        node = self.region.node(number)
+        operands: tuple[int, ...] = node.operands
+        if number in self.choices:
+            options = self.deciding.selected(node) if self.chosen is not None else []
+            passed = [o for o in options if self.deciding.is_value(node, o)]
+            return tuple(dict.fromkeys(n for o in passed for n in self.deciding.read(node, o)))
+        if isinstance(node, Join) and node.loose and self.chosen is not None:
+            read = self._read_beside(number)
+            places = enumerate(operands)
+            return tuple(o for place, o in places if place not in node.loose or o not in read)
+        return operands
+
+    def _read_beside(self, join: int) -> set[int]:
+        """The values that are read by others than this join."""
+        found: set[int] = set()
+        for number, node in self.region.nodes():
+            if number == join or number in self.gone:
+                continue
+            if isinstance(node, Choice):
+                options = self.deciding.selected(node)
+                found.update(n for o in options for n in self.deciding.read(node, o))
+            else:
+                found.update(node.operands)
+        return found
+
+    def _add_choice(self, number: int, node: Choice, sets: Mapping[Candidates, int]) -> None:
+        """Adds the operation that is to be decided, or those that were chosen."""
+        made: list[int] = []
+        self.choices[number] = made
+        if self.chosen is None:
+            made.append(self.builder.add(self._open_operation(node, sets)))
+            self._link_operands(node.operands, made[0])
+            return
+        for option in self.deciding.selected(node):
+            if not self.deciding.is_value(node, option):
+                label = self.deciding.label(node, option)
+                kind = self._kind_of(node, option)
+                made.append(self.builder.add(Box(Role.OPERATION, label, kind=kind)))
+                self._link_operands(self.deciding.read(node, option), made[-1])
+
+    def _link_operands(self, operands: Iterable[int], box: int) -> None:
+        for end, _ in self._reached(operands):
+            self.builder.link(end, box)
 
     def _link_value(self, number: int) -> None:
         """Adds a named value, linked to what it is made of; fixed operations get a box a way."""
@@ -177,25 +217,40 @@ class _Reading:
 
     def _fixed(self, path: Way) -> Box:
         nodes = [self.region.node(number) for number in path]
-        names = [name for node in nodes for name in _names(node)]
-        label = " · ".join(names if len(names) < 4 else [names[0], "…", names[-1]])
+        told = [name for node in nodes for name in names(node)]
+        label = BETWEEN.join(told if len(told) < 4 else [told[0], "…", told[-1]])
         return Box(Role.OPERATION, label, kind=kind_of_nodes(nodes))
 
-    def _operation(self, node: Choice, sets: Mapping[Candidates, int]) -> Box:
-        if self.chosen is None:
-            number = sets[self._candidates(node)]
-            candidates = self.builder.sets[number]
-            several = len(candidates.options)
-            label = f"{several} option{'s' * (several != 1)}"
-            if len(self.builder.sets) > 1:
-                label = candidates.name
-            return Box(Role.OPERATION, label, options=number)
-        label = self.chosen[node.decision]
-        body = next(o.body for o in node.region.options if o.label == label)
-        return Box(Role.OPERATION, label, kind=self._kind(body))
+    def _open_operation(self, node: Choice, sets: Mapping[Candidates, int]) -> Box:
+        number = sets[self._candidates(node)]
+        several = len(self.builder.sets[number].options)
+        label = f"{several} option{'s' * (several != 1)}"
+        if len(self.builder.sets) > 1:
+            within = (sets[self._candidates(each)] for each in inner_choices(node))
+            numbers = dict.fromkeys((number, *within))
+            label = BETWEEN.join(self.builder.sets[n].name for n in numbers)
+        if node.decision in self.deciding.numbers:
+            bodies = [option.body for option in node.region.options]
+            made = self.deciding.made(node) or [n for b in bodies for n in names_in(b)]
+            label = BETWEEN.join([*made[:1], label])
+        return Box(Role.OPERATION, label, options=number)
 
     def _candidates(self, node: Choice) -> Candidates:
-        return tuple((o.label, self._kind(o.body)) for o in node.region.options)
+        options = node.region.options
+        if node.decision in self.deciding.numbers:
+            return tuple((option.label, OperationKind.OTHER) for option in options)
+        return tuple((option.label, self._kind_of(node, option)) for option in options)
+
+    def _kind_of(self, choice: Choice, option: Option) -> OperationKind:
+        if self.deciding.made(choice):
+            return kind_of_nodes([self.deciding.before(choice)])
+        if self.chosen is not None:
+            for node in inner(option):
+                for each in self.deciding.selected(node):
+                    return self._kind_of(node, each)
+        is_value = self.deciding.is_value(choice, option)
+        is_open = len(choice.operands) > 1 and any(True for _ in inner(option))
+        return OperationKind.OTHER if is_value or is_open else self._kind(option.body)
 
     def _kind(self, body: Region) -> OperationKind:
         if id(body) not in self.kinds:
@@ -206,29 +261,16 @@ class _Reading:
         """The sets of candidates by what they hold, told apart by name; fills the cell's sets."""
         found: dict[Candidates, str] = {}
         for _, node in self.region.nodes():
-            if isinstance(node, Choice):
-                is_declared = not node.region.is_branch
-                name = node.region.name if is_declared else "options"
-                found.setdefault(self._candidates(node), name)
-        names = set_names(list(found.values()))
+            if isinstance(node, Choice) and not self.deciding.is_slice(node):
+                for each in (node, *inner_choices(node)):
+                    found.setdefault(self._candidates(each), self._set_name(each))
+        told = set_names(list(found.values()))
         self.builder.sets = [
-            OptionSet(name, options) for name, options in zip(names, found, strict=True)
+            OptionSet(name, options) for name, options in zip(told, found, strict=True)
         ]
         return {options: number for number, options in enumerate(found)}
 
-
-def _names(node: Node) -> list[str]:
-    """What a fixed operation is called; nothing for joins and layers that are none in a picture."""
-    match node:
-        case Layer(layer=layer):
-            return [] if layer in UNSEEN else [layer]
-        case Call(region=region) | Scan(region=region):
-            return [region.name]
-        case Inline(region=region):
-            return [name for _, inner in region.nodes() for name in _names(inner)]
-        case Select(then=then, otherwise=otherwise):
-            first = [name for _, inner in then.nodes() for name in _names(inner)]
-            return first or [name for _, inner in otherwise.nodes() for name in _names(inner)]
-        case Repeat(steps=steps):
-            return [name for step in steps for _, n in step.body.nodes() for name in _names(n)][:1]
-    return []
+    def _set_name(self, node: Choice) -> str:
+        if node.decision in self.deciding.numbers:
+            return "numbers"
+        return "options" if node.region.is_branch else node.region.name

@@ -18,8 +18,9 @@ from support import CIFAR, PROGRAMS, RNN, compiled, randomise, sources
 
 import compiler
 from compiler import Genotype
+from compiler.account import NodeAudit
 from compiler.compile import compile_space, specialised
-from compiler.derive import RULES, Derivation, NodeAudit, derive, edge_weight, strengths
+from compiler.derive import RULES, Derivation, derive, edge_weight, strengths
 from compiler.ir import Decision, Region
 from compiler.program import stacks
 from dsl import load_text

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from costly_spaces import GENERAL
 from support import CIFAR, PROGRAMS, SPACES, space
 
 from compiler.describe import check, describe
-from dsl import DartsError, load
+from dsl import DartsError, load, load_text
 
 
 def test_the_paper_s_space_in_words() -> None:
@@ -20,6 +21,34 @@ def test_the_paper_s_space_in_words() -> None:
         f"{180 * 49**4:,} reduce",
         "supernet  1,930,618 weights in profile `search`",
     ]
+
+
+def test_other_decisions_in_words() -> None:
+    def told(name: str) -> list[str]:
+        return list(describe(space(GENERAL[name]), None, {}).lines())[1:-2]
+
+    assert told("several") == [
+        "cell      u from x: 4 decisions",
+        "choose    2 of p, a, q",
+        "choose    1..2 of x, s above 0.5",
+        "choose    2 of x, a, x (2)",
+        "choose    1..2 of conv_3, conv_1, skip above 0.4",
+    ]
+    assert told("within")[:2] == [
+        "cell      motif from x: 1 decision",
+        "cell      u from x: 1 edge into 1 node, 1 decision, 4 decisions within options",
+    ]
+    assert told("depth") == [
+        "network   network from image: 4 decisions, 4 decisions within options",
+        "choose    4, 6", "choose    1, 2, 3", "choose    1, 2", "choose    2, 3",
+    ]  # fmt: skip
+    kept = [told(name)[0].partition(": ")[2] for name in ("in_all", "all_above", "above")]
+    assert kept == [
+        "9 edges into 3 nodes, 5 kept in all by weight",
+        "5 edges into 2 nodes, 4 kept in all by weight above 0.3",
+        "5 edges into 2 nodes, kept by weight above 0.3",
+    ]
+    assert told("candidates")[0].endswith("nodes, 2 candidates kept per node by alpha")
 
 
 def test_a_profile_and_overrides_change_the_numbers() -> None:
@@ -56,6 +85,24 @@ def test_what_is_so_in_some_profiles_is_no_warning() -> None:
     """
     assert [d.code for d in check(space(text.format(3)))] == ["W0603"]
     assert check(space(text.format(1))) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ("choose { x, y }", []),
+        ("choose { x, y, x as again }", ["W0603"]),
+        ("x -> repeat choose entangled { 1, 2 } { relu -> conv(3) }", []),
+        ("x -> conv(3, out: choose entangled { 2, 3 } * choose entangled { 2, 4 }) -> conv(1)", []),
+    ],
+)
+def test_values_and_numbers_are_told_apart(options: str, codes: list[str]) -> None:
+    text = f"""
+        cell c from x {{ y = x -> relu  return sum(x, y, {options} -> conv(1, out: 3)) }}
+        network from image[3, 8, 8] to out[3, 8, 8] = image -> c
+    """
+    found = check(load_text(f"language 1\n{text}"))
+    assert [d.code for d in found] == codes
 
 
 def test_every_profile_is_checked() -> None:

@@ -31,13 +31,13 @@ IMAGES = """
 
 WORDS = """
     op gate(f) from s, ch { c, h = split(ch, 2)  return s + (c -> sigmoid) * ((h -> f) - s) }
-    op edge(W) from s = (s, s -> W) -> choose { gate(f) for f in (tanh, relu) as f }
+    op link(W) from s = (s, s -> W) -> choose { gate(f) for f in (tanh, relu) as f }
     cell u(H) from x, h[H] {
         shared m = dropout(0.5, per: sequence)
         a = x -> linear(H)
         node s[2] {
             shared W = m -> linear(2 * H, bias: no)
-            return sum(each (a, earlier s) -> edge(W))
+            return sum(each (a, earlier s) -> link(W))
         }
         return 1 - s[1] / 2 + h
     }

@@ -107,7 +107,7 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ),
     *(("position", shape, {}) for shape in SEQUENCES),
     *(("tokens", shape, {}) for shape in IMAGES),
-    *(("pixels", (6, 4), {"rows": rows}) for rows in (1, 2, 6)),
+    *(("as_image", (6, 4), {"rows": rows}) for rows in (1, 2, 6)),
     *(("softmax", shape, {}) for shape in [IMAGES[1], *SEQUENCES, (7,)]),
     *(
         (layer, shape, {"p": 0.5} if layer == "dropout" else {})
@@ -224,8 +224,8 @@ def test_every_layer_of_the_language_is_tried() -> None:
         ("attention", (9, 6), {"heads": 4, "width": 0}, "`width` is 0"),
         ("attention", (OpenSize(48, "T"), 6), {"heads": 2}, "`T` is open until the network runs"),
         ("position", (OpenSize(48, "T"), 6), {}, "`T` is open until the network runs"),
-        ("pixels", (OpenSize(48, "T"), 6), {"rows": 2}, "`T` is open until the network runs"),
-        ("pixels", (9, 6), {"rows": 2}, "2 rows do not divide 9 steps"),
+        ("as_image", (OpenSize(48, "T"), 6), {"rows": 2}, "`T` is open until the network runs"),
+        ("as_image", (9, 6), {"rows": 2}, "2 rows do not divide 9 steps"),
         ("linear", (4,), {"out": 0}, "`out` is 0"),
         ("embedding", (4,), {"n": 0, "d": 2}, "`n` is 0"),
         ("embedding", (4,), {"n": 2, "d": 0.5}, "`d` is 0.5"),
@@ -297,8 +297,8 @@ def test_norms_take_the_statistics_that_they_say() -> None:
     torch.testing.assert_close(means, torch.zeros(2, 4), atol=1e-9, rtol=0)
 
 
-def test_pixels_undo_tokens() -> None:
+def test_as_image_undoes_tokens() -> None:
     x = torch.randn(2, 3, 4, 5)
     steps = made("tokens", (3, 4, 5), {})(x)
     assert torch.equal(steps[5], x[:, :, 1, 0])
-    assert torch.equal(made("pixels", (20, 3), {"rows": 4})(steps), x)
+    assert torch.equal(made("as_image", (20, 3), {"rows": 4})(steps), x)

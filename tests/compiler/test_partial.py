@@ -32,7 +32,7 @@ MIXED = """
         y = x -> conv(1, out: C) -> choose { pixelwise as all, pixelwise as part_3, relu }
         t = y -> tokens -> choose { stepwise as part_1, stepwise as all, stepwise as part_2 }
         z = t -> choose { heads as part_1, heads as part_2, heads as all }
-        return z -> stepwise -> heads -> pixels(3)
+        return z -> stepwise -> heads -> as_image(3)
     }
     network(C = 4) from image[2, 3, 4] to class[3] {
         y = image -> u(C) -> tokens

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 import torch
 from constructs import EVERY, constructs
-from inheritance import inherited, shared_paths
+from inheritance import decided, shared_paths, watched
+from random_genotypes import every_choice, random_genotype
 from random_spaces import random_space
 from support import inputs, randomise
 from torch import Tensor, nn
@@ -28,13 +29,15 @@ import compiler
 from compiler.codegen.module import generate
 from compiler.compile import compile_space, execute
 from compiler.counting.architectures import architectures
+from compiler.derive import Derivation
 from compiler.fitting import resolve
-from compiler.genotype import Genotype
+from compiler.genotype import CellGenotype, Genotype
 from compiler.instantiate import instantiate
 from compiler.interpret import interpret
-from compiler.ir import Region
+from compiler.ir import Region, winners
+from compiler.measure import measure
 from compiler.passes import PIPELINES
-from compiler.program import Program, kept, stacks
+from compiler.program import Program, is_fixed, stacks
 from compiler.specialise import specialise
 from compiler.supernet import Supernet
 from compiler.verify import verify
@@ -79,22 +82,37 @@ def check(number: int, text: str, folder: Path) -> None:
     nets = {passes: supernet(space, passes) for passes in PIPELINES}
     net = nets["none"]
     derivation = net.derive()
+    read_back(derivation, net.program.kinds, folder)
+    counts(net.program.kinds)
+    state = {name: value.clone() for name, value in net.model.state_dict().items()}
+    read = read_by(net.program, net.model)
+    alike(nets, state, read)
+    for genotype in (derivation.genotype, random_genotype(net.program.kinds, number)):
+        chosen = resolve(genotype, net.program.kinds)
+        program = specialise(net.program, chosen)
+        verify(program, after="specialising")
+        network = written(program)
+        randomise(network)
+        for made, of in ((net.model, net.program), (network, program)):
+            assert instantiate(of).weights == sum(p.numel() for p in made.parameters())
+        mix = hot(net.program.kinds, chosen)
+        heirs = inherited(net.program, program, network, chosen, state, mix, read)
+        for training in (True, False):
+            agree(net, program, network, heirs, mix, state, read, training)
+        meant(net.program, program, chosen, heirs.state, read)
+    final(space, genotype)
+
+
+def read_back(derivation: Derivation, kinds: Sequence[Region], folder: Path) -> None:
+    """A genotype is the same in every form, where numbers of edges tell what is decided."""
     genotype = derivation.genotype
     genotype.save(folder / "genotype.yaml", derivation.audit)
     assert Genotype.load(folder / "genotype.yaml") == genotype
-    counts(net.program.kinds)
-    chosen = resolve(genotype, net.program.kinds)
-    program = specialise(net.program, chosen)
-    verify(program, after="specialising")
-    network = written(program)
-    for made, of in ((net.model, net.program), (network, program)):
-        assert instantiate(of).weights == sum(p.numel() for p in made.parameters())
-    names = inherited(net.program, net.model, program, network, chosen)
-    state = {name: value.clone() for name, value in net.model.state_dict().items()}
-    read = read_by(program, net.model)
-    for training in (True, False):
-        agree(nets, program, network, names, chosen, state, read, training)
-    final(space, genotype)
+    chosen = resolve(genotype, list(kinds))
+    assert chosen == {kind.name: dict(genotype.cells[kind.name].decisions) for kind in kinds}
+    nested = any(d.within for kind in kinds for d in kind.decisions)
+    if all(map(is_fixed, kinds)) and not nested:
+        assert resolve(Genotype.parse(str(genotype)), list(kinds)) == chosen
 
 
 def supernet(space: Space, passes: str) -> Supernet:
@@ -112,26 +130,16 @@ def written(program: Program) -> nn.Module:
 
 
 def counts(kinds: Sequence[Region]) -> None:
-    """The number of architectures is that of what can be listed, where that is short."""
+    """The number of architectures is that of what can be listed, where that is short; the first of
+    these are genotypes of the space."""
     found = architectures(kinds)
     if found < 2000:
-        assert found == prod(sum(1 for _ in listed(kind)) for kind in kinds)
-
-
-def listed(kind: Region) -> Iterator[tuple[tuple[str, str], ...]]:
-    """All that a kind can decide: for every node some of its edges, with an option for each."""
-    by_node = []
-    for node, count in kept(kind).items():
-        own = [d for d in kind.decisions if d.place == node]
-        by_node.append(
-            [
-                tuple(zip((d.path for d in edges), options, strict=True))
-                for edges in combinations(own, count)
-                for options in product(*(d.selectable for d in edges))
-            ]
-        )
-    for parts in product(*by_node):
-        yield tuple(pair for part in parts for pair in part)
+        listed = {kind.name: list(every_choice(kind)) for kind in kinds}
+        assert found == prod(len(choices) for choices in listed.values())
+    for kind in kinds:
+        for chosen in islice(every_choice(kind), 20):
+            cell = CellGenotype(tuple(chosen.items()))
+            assert resolve(Genotype({kind.name: cell}), [kind]) == {kind.name: chosen}
 
 
 @dataclass(frozen=True)
@@ -156,12 +164,17 @@ def read_by(program: Program, network: nn.Module, batch: int = 3) -> Read:
 def measured(run: Run, read: Read, leaves: Mapping[str, Tensor]) -> Result:
     read = {n: v.clone().requires_grad_(v.is_floating_point()) for n, v in read.items()}
     leaves = {**leaves, **{n: v for n, v in read.items() if v.requires_grad}}
-    given = [value for name, value in read.items() if name.startswith("x")]
-    values = list(flat(run(given, list(read.values())[len(given) :])))
+    values = list(flat(run(*parted(read))))
     torch.manual_seed(1)
     loss = torch.stack([(torch.randn_like(value) * value).sum() for value in values]).sum()
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     return Result([v.detach() for v in values], dict(zip(leaves, found, strict=True)))
+
+
+def parted(read: Read) -> tuple[list[Tensor], list[Tensor]]:
+    """Inputs and states."""
+    given = [value for name, value in read.items() if name.startswith("x")]
+    return given, list(read.values())[len(given) :]
 
 
 def flat(result: Any) -> Iterator[Tensor]:
@@ -172,11 +185,15 @@ def flat(result: Any) -> Iterator[Tensor]:
             yield from flat(part)
 
 
+Mix = Mapping[str, tuple[Tensor, ...]]
+"""By kind, mixing weights as a supernet takes them: [decisions, options] for every stack."""
+
+
 def interpreted(
     program: Program,
     network: nn.Module,
     state: Mapping[str, Tensor],
-    rows: Mapping[str, list[Tensor]],
+    mix: Mix,
     training: bool,
     read: Read,
 ) -> Result:
@@ -189,76 +206,180 @@ def interpreted(
         if same == name:
             leaves[name] = state[name].clone().requires_grad_()
         numbers[name] = leaves[same]
+    mix = fresh(mix)
+    rows = {kind: rows_of(program, kind, stacked) for kind, stacked in mix.items()}
 
     def run(given: list[Tensor], hidden: list[Tensor]) -> Any:
         return interpret(program, given, numbers, rows, training, hidden or None)
 
-    return measured(run, read, leaves)
+    return measured(run, read, leaves | named(mix))
 
 
 def generated(
-    network: nn.Module, state: Mapping[str, Tensor], weights: list[Any], training: bool, read: Read
+    network: nn.Module, state: Mapping[str, Tensor], mix: Mix, training: bool, read: Read
 ) -> Result:
     network.load_state_dict(state)
     network.train(training)
+    mix = fresh(mix)
+    weights = [{kind: s[0] if len(s) == 1 else s for kind, s in mix.items()}] if mix else []
 
     def run(given: list[Tensor], hidden: list[Tensor]) -> Any:
         state = hidden[0] if len(hidden) == 1 else tuple(hidden)
         return network(*given, *weights, *([state] if hidden else []))
 
-    return measured(run, read, dict(network.named_parameters()))
+    return measured(run, read, dict(network.named_parameters()) | named(mix))
 
 
-def one_hot(
-    kinds: Sequence[Region], chosen: Mapping[str, Mapping[str, str]]
-) -> tuple[dict[str, list[Tensor]], dict[str, Any]]:
-    """Mixing weights that are 1 for what is chosen: as rows, and as a supernet takes them."""
-    rows, stacked = {}, {}
-    for kind in kinds:
-        rows[kind.name] = [
-            torch.tensor([float(chosen[kind.name].get(d.path) == label) for label, _ in d.options])
-            for d in kind.decisions
-        ]
-        groups = stacks(kind.decisions)
-        tensors = tuple(torch.stack([rows[kind.name][i] for i in group]) for group in groups)
-        stacked[kind.name] = tensors[0] if len(tensors) == 1 else tensors
-    return rows, stacked
+def fresh(mix: Mix) -> Mix:
+    return {k: tuple(s.clone().requires_grad_() for s in stacked) for k, stacked in mix.items()}
+
+
+def named(mix: Mix) -> dict[str, Tensor]:
+    """The stacks by names that no weights bear."""
+    return {f"mix of {k} {i}": s for k, stacked in mix.items() for i, s in enumerate(stacked)}
+
+
+def rows_of(program: Program, kind: str, stacked: Sequence[Tensor]) -> list[Tensor]:
+    """The rows of stacks, in the order of the decisions."""
+    decisions = next(k for k in program.kinds if k.name == kind).decisions
+    pairs = zip(stacks(decisions), stacked, strict=True)
+    rows = {number: row for group, stack in pairs for number, row in zip(group, stack, strict=True)}
+    return [rows[number] for number in range(len(decisions))]
+
+
+def random_mix(kinds: Sequence[Region]) -> Mix:
+    return {
+        kind.name: tuple(
+            torch.rand(len(group), len(kind.decisions[group[0]].options))
+            for group in stacks(kind.decisions)
+        )
+        for kind in kinds
+    }
+
+
+def hot(kinds: Sequence[Region], chosen: Mapping[str, Mapping[str, str]]) -> Mix:
+    """Mixing weights that are 1 for what is chosen and 0 for all else."""
+
+    def row(kind: Region, number: int) -> Tensor:
+        decision = kind.decisions[number]
+        labels = winners(chosen[kind.name].get(decision.path, ""))
+        return torch.tensor([float(label in labels) for label, _ in decision.options])
+
+    return {
+        kind.name: tuple(
+            torch.stack([row(kind, number) for number in group]) for group in stacks(kind.decisions)
+        )
+        for kind in kinds
+    }
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """By the names of a final network: those of its weights in the supernet, the weights, and of
+    some the columns of the supernet's that they are."""
+
+    names: dict[str, str]
+    state: dict[str, Tensor]
+    columns: dict[str, Tensor]
+
+
+def inherited(
+    program: Program,
+    final: Program,
+    network: nn.Module,
+    chosen: Mapping[str, Mapping[str, str]],
+    state: Mapping[str, Tensor],
+    mix: Mix,
+    read: Read,
+) -> Inherited:
+    """The weights of a supernet in a final network.
+
+    Where only some of several values are there in the end, a matrix behind them loses the columns
+    of the others: what is read here and there says which.
+    """
+    given, hidden = parted(read)
+    rows = {kind: rows_of(program, kind, stacked) for kind, stacked in mix.items()}
+    own = dict(network.state_dict())
+    _, paths = decided(program, chosen, final, own, given, True, hidden)
+    seen = watched(program, given, state, rows, hidden)
+    names, columns = {}, {}
+    for name in own:
+        path = next(path for path in paths if name.startswith(f"{path}."))
+        names[name] = paths[path] + name.removeprefix(path)
+        if own[name].shape == state[names[name]].shape:
+            own[name] = state[names[name]].clone()
+            continue
+        now = watched(final, given, own, {}, hidden).visits[path]
+        columns[name] = seen.channels_of(paths[path], now)
+        own[name] = state[names[name]].index_select(1, columns[name]).clone()
+    return Inherited(names, own, columns)
 
 
 def agree(
-    nets: Mapping[str, Supernet],
+    net: Supernet,
     program: Program,
     network: nn.Module,
-    names: Mapping[str, str],
-    chosen: Mapping[str, Mapping[str, str]],
+    heirs: Inherited,
+    mix: Mix,
     state: Mapping[str, Tensor],
     read: Read,
     training: bool,
 ) -> None:
-    """Compares all writings with the interpreted search program."""
-    net = nets["none"]
-    rows, weights = one_hot(net.program.kinds, chosen)
-    given = [weights] if net.program.kinds else []
-    expected = interpreted(net.program, net.model, state, rows, training, read)
-    for each in nets.values():
-        result = generated(each.model, state, given, training, read)
-        same(result, expected, {name: name for name in expected.gradients})
-    own = {name: state[names[name]] for name in network.state_dict()}
-    passed_on = {**names, **{name: name for name in read}}
-    same(interpreted(program, network, own, {}, training, read), expected, passed_on)
-    same(generated(network, own, [], training, read), expected, passed_on)
+    """With all mass on what is chosen, the search program is the network made of that."""
+    expected = interpreted(net.program, net.model, state, mix, training, read)
+    of_weights = {n: g for n, g in expected.gradients.items() if not n.startswith("mix of ")}
+    expected = Result(expected.values, of_weights)
+    names = {**heirs.names, **{name: name for name in read}}
+    same(interpreted(program, network, heirs.state, {}, training, read), expected, names, heirs)
+    same(generated(network, heirs.state, {}, training, read), expected, names, heirs)
+    generated(net.model, state, mix, training, read)
     shared = tuple(shared_paths(program, network))
-    statistics(nets, network, {n: of for n, of in names.items() if not n.startswith(shared)})
+    statistics(net, network, {n: of for n, of in heirs.names.items() if not n.startswith(shared)})
 
 
-def same(result: Result, expected: Result, names: Mapping[str, str]) -> None:
+def meant(
+    program: Program,
+    final: Program,
+    chosen: Mapping[str, Mapping[str, str]],
+    state: Mapping[str, Tensor],
+    read: Read,
+) -> None:
+    """A final program is what an open one comes to if what is not chosen is not computed."""
+    given, hidden = parted(read)
+    expected = list(flat(interpret(final, given, state, {}, False, hidden or None)))
+    outputs, _ = decided(program, chosen, final, state, given, False, hidden)
+    for value, other in zip(flat(outputs), expected, strict=True):
+        close(value, other, scale(expected))
+
+
+def alike(nets: Mapping[str, Supernet], state: Mapping[str, Tensor], read: Read) -> None:
+    """With random mixing weights, the supernets of all pipelines are the search program."""
+    net = nets["none"]
+    mix = random_mix(net.program.kinds)
+    for training in (True, False):
+        expected = interpreted(net.program, net.model, state, mix, training, read)
+        for each in nets.values():
+            result = generated(each.model, state, mix, training, read)
+            same(result, expected, {name: name for name in expected.gradients})
+        first = dict(net.model.named_buffers())
+        for each in nets.values():
+            for name, value in each.model.named_buffers():
+                close(value.double(), first[name].double(), scale([first[name]]))
+
+
+def same(
+    result: Result, expected: Result, names: Mapping[str, str], heirs: Inherited | None = None
+) -> None:
     """Values and gradients are the same; what has no like has no gradient."""
     for value, other in zip(result.values, expected.values, strict=True):
         close(value, other, scale(expected.values))
     size = scale([g for g in expected.gradients.values() if g is not None])
     rest = dict(expected.gradients)
     for name, gradient in result.gradients.items():
-        close(gradient, rest.pop(names[name]), size)
+        other = rest.pop(names[name])
+        if heirs is not None and name in heirs.columns and other is not None:
+            other = other.index_select(1, heirs.columns[name])
+        close(gradient, other, size)
     for gradient in rest.values():
         close(None, gradient, size)
 
@@ -273,15 +394,12 @@ def close(value: Tensor | None, other: Tensor | None, size: float) -> None:
     torch.testing.assert_close(*torch.broadcast_tensors(first, second), rtol=0, atol=1e-9 * size)
 
 
-def statistics(nets: Mapping[str, Supernet], network: nn.Module, names: Mapping[str, str]) -> None:
+def statistics(net: Supernet, network: nn.Module, names: Mapping[str, str]) -> None:
     """Running statistics moved alike; a norm that nothing reads is not run in the end.
 
     What is shared also sees the values of losing options in a supernet.
     """
-    first = dict(nets["none"].model.named_buffers())
-    for net in nets.values():
-        for name, value in net.model.named_buffers():
-            close(value.double(), first[name].double(), scale([first[name]]))
+    first = dict(net.model.named_buffers())
     for name in names.keys() & dict(network.named_buffers()).keys():
         batches = f"{name.rpartition('.')[0]}.num_batches_tracked"
         if network.get_buffer(batches) == first[names[batches]]:
@@ -290,16 +408,19 @@ def statistics(nets: Mapping[str, Supernet], network: nn.Module, names: Mapping[
 
 
 def final(space: Space, genotype: Genotype) -> None:
-    """The network in its final profile computes what its own program says, with a head or not."""
+    """The network in its final profile computes what its own program says, with a head or not, and
+    what the open program comes to."""
     compiled = compile_space(space, genotype=genotype)
+    program = measure(space, "final", None, {})[1]
     make = execute(compiled.source, "<random>")["Network"]
     network = make()
     state = {name: value.clone() for name, value in network.state_dict().items()}
     read = read_by(compiled.program, network)
     for training in (True, False):
         expected = interpreted(compiled.program, network, state, {}, training, read)
-        result = generated(network, state, [], training, read)
+        result = generated(network, state, {}, training, read)
         same(result, expected, {name: name for name in expected.gradients})
+    meant(program, compiled.program, resolve(genotype, program.kinds), state, read)
     if compiled.program.network.auxiliary:
         headed = make(auxiliary=True)
         headed.load_state_dict(state, strict=False)

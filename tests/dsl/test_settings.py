@@ -60,6 +60,12 @@ def test_settings_leave_out_parameters() -> None:
     assert settings.alpha_betas == Settings().alpha_betas
 
 
+def test_a_pair_of_a_whole_number_and_another_is_one_of_two_alike() -> None:
+    betas = settings_from({"alpha_betas": (0, 0.999)}).alpha_betas
+    assert betas == (0, 0.999)
+    assert all(type(beta) is float for beta in betas)
+
+
 def test_profiles_begin_with_their_base() -> None:
     space = load_text(
         "language 1\n"

@@ -46,8 +46,8 @@ def body(statements: str) -> str:
         ("profile p { lr", "`lr` has no value"),
         ("profile p { lr = }", "`lr` has no value"),
         (
-            "cell f from x { keep two edges per node by weight return x }",
-            "expected a number, found `two`",
+            "cell f from x { keep (2) edges per node by weight return x }",
+            "expected `edges`, a name or a number, found `(`",
         ),
         ("import", "nothing stands behind this `import`"),
         ("op f { relu }", "this body gives nothing back"),

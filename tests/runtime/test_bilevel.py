@@ -128,7 +128,7 @@ def test_the_exact_product_goes_through_attention():
     """The kernels that compute it fastest cannot be differentiated twice."""
     attending = """
         op block(heads) from x[_, h, _] =
-            x + (x -> layer_norm -> tokens -> position -> attention(heads) -> pixels(h))
+            x + (x -> layer_norm -> tokens -> position -> attention(heads) -> as_image(h))
         cell u from x = x -> choose { block(1), block(2), group_norm(2), softmax }
         network from image[2, 6, 6] to class[3] =
             image -> u -> global_pool(mean) -> layer_norm -> linear(3)

@@ -24,8 +24,22 @@ from runtime.jobs import resume
 OPTIONS = {
     "robust_s2": (("skip_connect", "sep_conv_3x3"), ()),
     "robust_s3": (("skip_connect", "sep_conv_3x3"), ("none",)),
+    "robust_s4": (("noise", "sep_conv_3x3"), ()),
 }
-"""What may be selected in each space, and what only shares in the mixture."""
+"""What may be selected in the spaces of one set, and what only shares in the mixture."""
+S1 = {
+    "normal": "skip/dil3 skip/dil5 | skip/dil5 skip/sep3 skip/dil3"
+    " | max/skip skip/sep3 skip/sep3 skip/dil3"
+    " | skip/sep3 max/skip skip/dil3 dil3/dil5 dil3/dil5",
+    "reduce": "max/avg max/dil3 | max/avg max/avg skip/dil5"
+    " | max/avg max/sep3 skip/dil3 skip/dil5"
+    " | max/avg max/avg skip/dil5 skip/dil5 skip/dil5",
+}
+"""The two candidates of every edge in S1, node by node."""
+LABELS = {
+    "skip": "skip_connect", "max": "max_pool_3x3", "avg": "avg_pool_3x3",
+    "sep3": "sep_conv_3x3", "dil3": "dil_conv_3x3", "dil5": "dil_conv_5x5",
+}  # fmt: skip
 SMALL = {"profile": "demo", "epochs": 2, "subset": 32, "batch": 16, "C": 2}
 each = pytest.mark.parametrize("name", OPTIONS)
 
@@ -51,6 +65,18 @@ def test_all_edges_have_the_candidates(name: str) -> None:
         for decision in kind.decisions:
             assert decision.selectable == selectable
             assert tuple(label for label, is_sink in decision.options if is_sink) == sinks
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_edges_of_s1_have_the_candidates_that_are_listed_for_them(kind: int) -> None:
+    region = specialised(path("robust_s1"))[1].kinds[kind]
+    values = ["a", "b", "n[0]", "n[1]", "n[2]"]
+    expected = [
+        (f"n[{node}] from {source}", tuple(LABELS[option] for option in edge.split("/")))
+        for node, edges in enumerate(S1[region.name].split("|"))
+        for source, edge in zip(values[: node + 2], edges.split(), strict=True)
+    ]
+    assert [(decision.path, decision.selectable) for decision in region.decisions] == expected
 
 
 @each

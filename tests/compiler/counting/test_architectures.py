@@ -7,8 +7,10 @@ from math import factorial, prod
 from pathlib import Path
 
 import pytest
+from costly_spaces import GENERAL
 from hypothesis import given
 from hypothesis import strategies as st
+from random_genotypes import every_genotype
 from support import CIFAR, PROGRAMS, RNN, compiled
 
 from compiler.compile import compile_space
@@ -51,6 +53,13 @@ def test_the_formula_counts_what_can_be_listed(keep: int | None) -> None:
         network(C = 2) from image[3, 4, 4] to out[3, 4, 4] = image -> u
     """).program.kinds
     assert ways(kind) == listed(kind)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_no_architecture_is_counted_twice(name: str) -> None:
+    kinds = compiled(GENERAL[name]).program.kinds
+    found = [str(dict(g.cells)) for g in every_genotype(kinds)]
+    assert len(set(found)) == len(found) == architectures(kinds)
 
 
 @given(st.integers(0, 4), st.lists(st.integers(1, 9), max_size=6))

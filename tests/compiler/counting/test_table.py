@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from costly_spaces import CONCAT, HAND_MADE
+from costly_spaces import CONCAT, GENERAL, HAND_MADE
 from random_genotypes import every_genotype, random_genotype
 from random_spaces import random_space
 from support import CIFAR, PROGRAMS, RNN, SPACES, space
@@ -49,6 +49,11 @@ def test_random_spaces(first: int) -> None:
 def test_what_zeros_read_is_found_alike(number: int) -> None:
     """Spaces in which sums of nothing but zeros have several of them to be."""
     agree(load_text(random_space(number)), range(8))
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_spaces_that_do_not_decide_edge_by_edge(name: str) -> None:
+    agree(space(GENERAL[name]), range(8))
 
 
 @pytest.mark.parametrize("name", HAND_MADE)

@@ -61,7 +61,7 @@ ATTENDING = """
     op block(heads) from x[_, h, _] {
         t = x -> tokens
         y = t + (t -> layer_norm -> attention(heads, width: 4))
-        return (y + (y -> layer_norm -> linear(48) -> gelu -> linear(16))) -> pixels(h)
+        return (y + (y -> layer_norm -> linear(48) -> gelu -> linear(16))) -> as_image(h)
     }
     cell u from x = x -> choose { block(2), block(4), group_norm(2) -> conv(3), layer_norm }
     network from image[3, 8, 8] to class[3] =

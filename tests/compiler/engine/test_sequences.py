@@ -54,8 +54,8 @@ def test_positions(runs: Any) -> None:
 
 @pytest.mark.parametrize(("flow", "operation"), [
     ("tokens", Tokens), ("tokens -> attention(2)", Tokens),
-    ("tokens -> pixels(4) -> tokens", Pixels),
-    ("tokens -> attention(2) -> pixels(3) -> conv(3) -> tokens", Pixels),
+    ("tokens -> as_image(4) -> tokens", Pixels),
+    ("tokens -> attention(2) -> as_image(3) -> conv(3) -> tokens", Pixels),
 ])  # fmt: skip
 def test_ways_between_images_and_sequences(
     flow: str, operation: type[Operation], runs: Any
@@ -83,7 +83,7 @@ def test_options_that_attend(runs: Any) -> None:
     """The alphas' gradients go through attention, into cells before it."""
     runs("""
         op block(heads) from x[_, h, _] =
-            x + (x -> layer_norm -> tokens -> position -> attention(heads) -> pixels(h))
+            x + (x -> layer_norm -> tokens -> position -> attention(heads) -> as_image(h))
         cell u(C) from x = x -> conv(1, out: C) -> choose { block(1), block(2), conv(3), skip }
         network(C = 4) from image[2, 3, 4] to class[2] =
             image -> repeat 2 { u(C) } -> global_pool(mean) -> linear(2)

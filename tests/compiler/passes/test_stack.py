@@ -105,11 +105,11 @@ def test_maps_to_other_widths_stay_alone() -> None:
 
 def test_mixtures_keep_the_rows_of_each_lane() -> None:
     text = """
-    op edge(W) from x = x -> W -> choose { tanh, relu }
+    op link(W) from x = x -> W -> choose { tanh, relu }
     cell u(H) from x {
         node n[2] {
             shared W = linear(H)
-            return sum(x -> edge(W))
+            return sum(x -> link(W))
         }
         return sum(n)
     }

@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from random import Random
 
 import pytest
+from costly_spaces import GENERAL
 from drawn_cells import edges
+from random_genotypes import random_genotype
 from random_spaces import random_space
 from support import CIFAR, DARTS_V2, PROGRAMS, space
 
 import compiler
 from compiler.compile import compile_space
-from compiler.fitting import output_of
-from compiler.genotype import CellGenotype, Genotype
-from compiler.ir import Region
+from compiler.genotype import Genotype
+from compiler.ir import Choice, Input, Region, choices
 from compiler.pictures import Picture, draw, of_genotype, of_kinds, together
 from compiler.pictures.from_genotype import cells_of
-from compiler.program import kept
+from compiler.pictures.from_space import cell_of
 from dsl import DartsError, load, load_text
 
 
-def by_lot(kinds: list[Region], random: Random) -> Genotype:
-    """A genotype of some kinds, edges and options by lot."""
-    cells = {}
-    for kind in kinds:
-        chosen: set[str] = set()
-        for node, count in kept(kind).items():
-            paths = [d.path for d in kind.decisions if d.place == node]
-            chosen |= set(random.sample(paths, count))
-        decisions = tuple(
-            (d.path, random.choice(d.selectable)) for d in kind.decisions if d.path in chosen
-        )
-        cells[kind.name] = CellGenotype(decisions, kind.sources, output_of(kind))
-    return Genotype(cells)
+def is_flat(kind: Region) -> bool:
+    """Whether what is decided are operations of their own, side by side."""
+    top = [node for _, node in kind.nodes() if isinstance(node, Choice)]
+    numbers = any(decision.numbers for decision in kind.decisions)
+    several = any(isinstance(o.body.output, Input) for n in top for o in n.region.options)
+    return not numbers and not several and len(top) == len(list(choices(kind)))
 
 
-def check(kinds: list[Region], random: Random) -> None:
-    genotype = by_lot(kinds, random)
+def check(kinds: list[Region], seed: int) -> None:
+    genotype = random_genotype(kinds, seed)
     for pictures in (of_kinds(kinds), of_kinds(kinds, genotype)):
         assert list(pictures) == [kind.name for kind in kinds]
         ET.fromstring(together(pictures))
@@ -49,7 +42,8 @@ def check(kinds: list[Region], random: Random) -> None:
         drawn = of_kinds(kinds, genotype)[kind.name].cell
         decided = [option for _, option in genotype.cells[kind.name].decisions]
         labels = [box.label for box in drawn.boxes if box.is_operation]
-        assert all(labels.count(option) >= decided.count(option) for option in decided)
+        if all(" + " not in option for option in decided) and is_flat(kind):
+            assert all(labels.count(option) >= decided.count(option) for option in decided)
     alone = of_genotype(genotype)
     assert alone is not None
     ET.fromstring(alone)
@@ -57,14 +51,43 @@ def check(kinds: list[Region], random: Random) -> None:
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_programs(path: Path) -> None:
-    check(compile_space(path).program.kinds, Random(0))
+    check(compile_space(path).program.kinds, 0)
 
 
 def test_random_spaces() -> None:
     for number in range(12):
         kinds = compile_space(load_text(random_space(number))).program.kinds
         if kinds:
-            check(kinds, Random(number))
+            check(kinds, number)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_spaces_that_do_not_decide_edge_by_edge(name: str) -> None:
+    kinds = compile_space(space(GENERAL[name])).program.kinds
+    for seed in range(3):
+        check(kinds, seed)
+
+
+def test_chosen_values_are_links() -> None:
+    """No operation stands for a value that is taken as it is, and none is read but that."""
+    text = """
+        cell u from x {
+            a = x -> conv(1)
+            b = choose { x, a, each (x, a) -> choose { tanh, relu } }
+            return sum(choose 2 of { x -> conv(3) as p, a, b })
+        }
+        network from image[3, 4, 4] to out[3, 4, 4] = image -> u
+    """
+    kind = compile_space(space(text)).program.kinds[0]
+    paths = [decision.path for decision in kind.decisions]
+
+    def links(*options: str) -> set[tuple[str, str]]:
+        chosen = dict(zip(paths, options, strict=False))
+        cell = cell_of(kind, chosen)
+        return {(cell.boxes[a].label, cell.boxes[b].label) for a, b in cell.links}
+
+    assert paths[0] == "b"
+    assert links("a", "", "", "a + b") == {("a", "b"), ("a", "output"), ("b", "output")}
 
 
 def test_kinds_come_in_the_order_of_the_file() -> None:
@@ -84,7 +107,7 @@ def test_a_genotype_may_be_a_file(tmp_path: Path) -> None:
 
 def test_a_genotype_alone_has_the_edges_that_it_has_with_its_space() -> None:
     kinds = compile_space(CIFAR).program.kinds
-    genotype = by_lot(kinds, Random(3))
+    genotype = random_genotype(kinds, 3)
     for cell in cells_of(genotype) or ():
         assert edges(cell) == edges(of_kinds(kinds, genotype)[cell.name].cell)
 

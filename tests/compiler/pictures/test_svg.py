@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from drawn_cells import meet, published, random_genotype
+from drawn_cells import general, meet, published, random_genotype
 from support import CIFAR, DARTS_V2
 
 from compiler.genotype import CellGenotype, Genotype
@@ -21,7 +21,11 @@ from compiler.pictures.operations import OperationKind
 from compiler.pictures.svg import svg_of
 
 GOLDEN = Path(__file__).with_name("golden")
-PUBLISHED = published()
+PUBLISHED = {**published(), **general()}
+GOLDEN_NAMES = [
+    "cifar_normal", "cifar_v2_normal", "rnn_v2_recurrent",
+    "loose_u", "loose_chosen_u", "several_chosen_u", "depth_network", "depth_chosen_network",
+]  # fmt: skip
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 EVIL = "a<b>&\"'</text>]]>--\\ \u0000\u0007\ud800 \u202e \n x"
 
@@ -77,7 +81,7 @@ def check(svg: str) -> None:
             assert within or not meet(frame, room), text
 
 
-@pytest.mark.parametrize("name", ["cifar_normal", "cifar_v2_normal", "rnn_v2_recurrent"])
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
 def test_golden(name: str, request: pytest.FixtureRequest) -> None:
     path, text = GOLDEN / f"{name}.svg", svg_of([PUBLISHED[name]])
     if request.config.getoption("--update-golden"):

@@ -23,7 +23,9 @@ from dsl.vocabulary import RESERVED
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted([*ROOT.glob("spaces/*.darts"), *ROOT.glob("tests/compiler/programs/*.darts")])
 BLOCK = re.compile(r"^```darts( fragment)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-WORD = re.compile(r"#[^\n]*|[A-Za-z_]\w*|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|->|//|[=!<>]=|\S")
+WORD = re.compile(
+    r"#[^\n]*|[A-Za-z_]\w*|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|->|//|\.\.|[=!<>]=|\S"
+)
 DECLARING = {"import", "set", "op", "cell", "network", "profile"}
 T = TypeVar("T")
 NOWHERE = Span(Source("", ""), 0, 0)
@@ -138,7 +140,7 @@ class Trees:
         chance = self.chance
         unit, strength = chance.choice(["edges", "candidates"]), chance.choice(STRENGTHS)
         number = ast.Number(NOWHERE, chance.randint(1, 9))
-        count: Any = chance.choice([number, self.word(), None])
+        count: Any = chance.choice([number, ast.Name(NOWHERE, "W2"), None])
         above = self.expr(1) if count is None else self.maybe(lambda: self.expr(1))
         in_all = count is not None and chance.random() < 0.5
         return ast.Keep(NOWHERE, count, unit, in_all, strength, above, NOWHERE)
@@ -177,7 +179,12 @@ class Trees:
         makes: list[Callable[[], ast.Declaration]] = [
             lambda: ast.SetDecl(NOWHERE, word, self.expr()),
             lambda: ast.OpDecl(NOWHERE, *operation),
-            lambda: ast.CellDecl(NOWHERE, *operation),
+            lambda: ast.CellDecl(
+                NOWHERE,
+                *operation,
+                family=self.maybe(lambda: self.expr(1)),
+                per_stage=self.chance.random() < 0.3,
+            ),
             lambda: ast.NetworkDecl(NOWHERE, parameters, inputs, outputs, body),
             lambda: ast.ProfileDecl(NOWHERE, word, self.maybe(self.word), settings),
         ]
