@@ -183,7 +183,7 @@ class Body:
 
     def window(self, name: str, extra: str = "") -> str:
         k = self.draw.random.choice([*self.kernels, *self.draw.kernel()])
-        if self.draw.chance(0.25, "across"):
+        if self.draw.chance(0.2, "across"):
             extra += f", across: {self.draw.random.choice([*self.kernels, '1', '3', 'same'])}"
         if self.draw.chance(0.2, "dilation"):
             extra += ", dilation: 2"

@@ -105,7 +105,10 @@ class Deciding:
         return f"{self.value(depth - 1)} as v{number}"
 
     def step(self) -> str:
-        return "(square -> tanh)" if self.draw.chance(0.05) else self.body.operation(self.base, 1)
+        rare = ["(square -> tanh)"] + ["conv(3, across: 1)"] * (self.base.rank == 3)
+        if self.draw.chance(0.08):
+            return self.draw.random.choice(rare)
+        return self.body.operation(self.base, 1)
 
     def sized(self) -> str:
         """An op of two values whose result hangs on the sizes of the first."""

@@ -3,6 +3,7 @@ no network."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
@@ -84,7 +85,7 @@ def stack(body: Body, operation: Repeated, operands: tuple[Ref, ...], span: Span
     if not isinstance(last, Ref):
         return last
     refs = tuple(output for output in outputs if isinstance(output, Ref))
-    return Ref(last.number, last.owner, last.name, refs)
+    return replace(last, steps=refs)
 
 
 def _counted(body: Body, operation: Repeated) -> tuple[int, Open | None]:
