@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from compiler.counting.architectures import architectures, ways
-from compiler.ir import Keep, Region
+from compiler.ir import Decision, Keep, Region
 from compiler.measure import measure
 from compiler.profile import PHASES, values_of
-from compiler.program import kept
 from compiler.suspect import suspects
 from dsl.diagnostics import Collector, DartsError, Diagnostic
 from dsl.space import Space
@@ -32,10 +31,9 @@ class Description:
     def lines(self) -> Iterator[str]:
         yield f"network   {self.inputs} -> {self.outputs}"
         for kind in self.kinds:
-            yield f"cell      {_cell(kind)}"
-        for options in dict.fromkeys(d.options for k in self.kinds for d in k.decisions):
-            labels = ", ".join(f"sink {label}" if sink else label for label, sink in options)
-            yield f"choose    {labels}"
+            yield f"{kind.kind:<10}{_kind(kind)}"
+        for choose in dict.fromkeys(_choose(d) for k in self.kinds for d in k.decisions):
+            yield f"choose    {choose}"
         total = counted(self.architectures, "architecture")
         per_kind = " x ".join(f"{ways(kind):,} {kind.name}" for kind in self.kinds)
         yield f"describes {total}" + (f" = {per_kind}" if per_kind else "")
@@ -109,17 +107,31 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
-def _cell(kind: Region) -> str:
+def _kind(kind: Region) -> str:
     inputs = ", ".join(node.name for _, node in kind.inputs)
-    edges = sum(d.source is not None for d in kind.decisions)
-    nodes = kept(kind)
-    what = counted(len(nodes), "decision")
+    outer = [d for d in kind.decisions if not d.within]
+    edges = [d for d in outer if d.source is not None]
+    nodes = {d.place for d in edges}
+    rest, inner = len(outer) - len(edges), len(kind.decisions) - len(outer)
+    parts = []
     if edges:
-        what = f"{counted(edges, 'edge')} into {counted(len(nodes), 'node')}"
-    rule = ""
+        parts.append(f"{counted(len(edges), 'edge')} into {counted(len(nodes), 'node')}")
     if kind.keep is not None:
-        rule = f", {_kept(kind.keep)}"
-    return f"{kind.name} from {inputs}: {what}{rule}"
+        parts.append(_kept(kind.keep))
+    if rest:
+        parts.append(counted(rest, "decision"))
+    if inner:
+        parts.append(f"{counted(inner, 'decision')} within options")
+    return f"{kind.name} from {inputs}: {', '.join(parts)}"
+
+
+def _choose(decision: Decision) -> str:
+    """What is chosen of which options, in the words of the file."""
+    labels = ", ".join(f"sink {label}" if sink else label for label, sink in decision.options)
+    least, most = decision.least, decision.most
+    if decision.above is not None:
+        return f"{least}..{most} of {labels} above {decision.above:g}"
+    return labels if most == 1 else f"{most} of {labels}"
 
 
 def _kept(keep: Keep) -> str:

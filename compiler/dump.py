@@ -73,13 +73,19 @@ def _body(region: Region, pad: str) -> Iterator[str]:
         reads = ", ".join(f"%{o}" for o in node.operands)
         bound = f" {node.bound}" if node.bound else ""
         place = f"  # {node.span}" if node.span is not None else ""
-        what = _what(node) + (f" shared {node.shared}" if node.shared else "")
+        what = _what(node) + (f" shared {node.shared}" if node.shared else "") + _under(node)
         yield f"{pad}%{number}{bound} = {what} <- {reads} : {_shape(node.shape)}{place}"
         for title, inner in _inside(node):
             yield f"{pad}    {title}"
             yield from _body(inner, pad + "        ")
     outputs = [*region.outputs, *region.auxiliary]
     yield f"{pad}return " + ", ".join(f"%{o}" for o in outputs)
+
+
+def _under(node: Node) -> str:
+    """Which decisions must have come out how for a value to be there."""
+    conditions = (f"`{path}` is {' or '.join(sorted(labels))}" for path, labels in node.under)
+    return " under " + ", ".join(conditions) if node.under else ""
 
 
 def _terms(terms: tuple[Term, ...]) -> str:
@@ -119,13 +125,16 @@ def _what(node: Node) -> str:
         case Call():
             return f"{node.region.name}{_arguments(node.arguments)}"
         case Choice():
-            return f"choose {node.region.name}{_arguments(node.arguments)} as `{node.decision}`"
+            how = "" if node.how == "sum" else f" {node.how}"
+            set_ = f"{node.region.name}{_arguments(node.arguments)}"
+            return f"choose{how} {set_} as `{node.decision}`"
         case Inline():
             return "flow"
         case Select():
             return f"when {show(node.condition)}"
         case Join():
-            return node.how
+            loose = ", ".join(f"%{node.operands[place]}" for place in node.loose)
+            return node.how + (f" of {loose} where loose" if loose else "")
         case Scan():
             return f"scan {node.region.name}{_arguments(node.arguments)}"
         case Elementwise():

@@ -419,7 +419,7 @@ class _Walker(Whereabouts):
                     f"the options differ: `{one.label}` gives {dimensions(shape)}, "
                     f"`{option.label}` {dimensions(instance.output)}",
                     option.body.span or node.span,
-                    "options of one choice give the same shape",
+                    _same_shape(node),
                     given,
                 )
         if node.how == "concat":
@@ -508,3 +508,11 @@ class _Walker(Whereabouts):
         finally:
             if span is not None:
                 self.stack.pop()
+
+
+def _same_shape(node: Choice) -> str:
+    """What to do where options differ in shape; those of a width may be slices of one weight."""
+    labels = [option.label for option in node.region.options]
+    if all(label.isdecimal() for label in labels):
+        return "`choose entangled { … }` where it is a width, or numbers that give one shape"
+    return "options of one choice give the same shape"

@@ -64,9 +64,9 @@ def gap_of(
     rest may lose to whatever is counted with them, or to the threshold, and what is dropped may win
     against those.
     """
-    if keep is None:
+    own = [n for n, edge in enumerate(ranked) if edge.decision.node == node]
+    if keep is None or not own:
         return None
-    own = [n for n, edge in enumerate(ranked) if edge.decision.place == node]
     everywhere = [n for n, edge in enumerate(ranked) if _is_counted(edge, keep)]
     counted = everywhere if keep.in_all else own
     is_full = keep.count is not None and sum(n in taken for n in counted) >= keep.count

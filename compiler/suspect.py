@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from compiler.ir import Node, Region, expressions, regions_of
-from compiler.program import Program, is_fixed
+from compiler.program import Program
 from dsl import ast
 from dsl.diagnostics import Diagnostic, Label
 from dsl.source import Span
@@ -32,19 +32,34 @@ def _suspects(space: Space, program: Program) -> Iterator[Diagnostic]:
     yield from program.warnings
     for region in program.regions():
         yield from _equal_options(region)
-        if region.keep is not None:
-            own = (d.node for d in region.decisions if d.node is not None and not d.within)
-            edges = Counter(own)
-            most = max(edges.values(), default=0)
-            if not most:
-                message = "there are no edges with a choice here, so this keeps nothing"
-                yield Diagnostic("W0605", message, region.keep.span, "remove this line")
-            elif is_fixed(region) and region.keep.count is not None and most <= region.keep.count:
-                message = f"no node has more than {most} of these edges, so this keeps all"
-                yield Diagnostic("W0605", message, region.keep.span, "a smaller number")
+        yield from _useless_keep(region)
     for cell in _undecided(space, program):
         message = f"`{cell.name.name}` decides nothing"
         yield Diagnostic("W0604", message, cell.name.span, "make it an `op`")
+
+
+def _useless_keep(region: Region) -> Iterator[Diagnostic]:
+    """A `keep` that ranks no edges, or keeps all of them whatever the search finds."""
+    keep = region.keep
+    if keep is None:
+        return
+    edges = [d for d in region.decisions if d.node is not None and not d.within]
+    ranked: Counter[str | None] = Counter()
+    for edge in edges:
+        selectable = sum(not sink for _, sink in edge.options)
+        ranked[edge.node] += 1 if keep.unit == "edges" else selectable
+    most = ranked.total() if keep.in_all else max(ranked.values(), default=0)
+    if not edges:
+        message = "no edge of a node that has a name has a choice, so this keeps nothing"
+        help = "bind the join, as in `y = sum(…)`, or remove this line"
+        yield Diagnostic("W0605", message, keep.span, help)
+    elif keep.count is not None and not keep.above and most <= keep.count:
+        where = "there are no more than" if keep.in_all else "no node has more than"
+        message = f"{where} {most} of these {keep.unit}, so this keeps all"
+        yield Diagnostic("W0605", message, keep.span, "a smaller number")
+    elif keep.count is None and keep.above == 0 and keep.strength != "alpha":
+        message = "every weight is above 0, so this keeps all"
+        yield Diagnostic("W0605", message, keep.span, "a larger number")
 
 
 def _undecided(space: Space, program: Program) -> Iterator[ast.CellDecl]:

@@ -83,6 +83,7 @@ class DartsLexer(RegexLexer):
             ),
             (r"\bprofile\b", Keyword.Declaration, "profile"),
             (r"\bkeep\b", Keyword, "keep"),
+            (r"\b(per)(\s+)(stage)(?=\s*[={])", bygroups(Keyword, Whitespace, Keyword)),
             (_all({"network", "op", "cell", "set"}), Keyword.Declaration),
         ],
         "profile": [

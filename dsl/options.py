@@ -131,7 +131,10 @@ def _report_equal(key: str, item: ast.Item, other: ast.Item, found: Collector) -
     span = item.value.span if item.label is None else item.label_span
     label = Label(other.value.span if other.label is None else other.label_span, "first here")
     message = f"two options are called `{key}`"
-    found.add("E0603", message, span, f"`as` gives an option another name: `… as {key}_2`", label)
+    help = f"`as` gives an option another name: `… as {key}_2`"
+    if isinstance(item.value, ast.Number):
+        help = "leave one of them out"
+    found.add("E0603", message, span, help, label)
 
 
 def _report_equal_in_loop(item: ast.Item, found: Collector) -> None:

@@ -365,3 +365,58 @@ def _name(node: ast.Node) -> str:
 
 def _is_network(declaration: ast.Declaration) -> bool:
     return isinstance(declaration, ast.NetworkDecl)
+
+
+NUMBERS = frozenset({
+    *(f"entangled {what}" for what in ("width", "kernel", "heads", "depth", "of an op")),
+    *(f"entangled in the {where}" for where in ("cell", "network")),
+    *("entangled and bound", "entangled where it stands", "reckoned from an entangled number"),
+    *("chosen between calls", "chosen of a layer", "shared with an entangled number"),
+})  # fmt: skip
+"""How numbers that are chosen can be used."""
+ENTANGLED = {("conv", None): "kernel", ("depthwise", None): "kernel", ("attention", None): "heads"}
+"""What a number is where it stands in a layer; else a width."""
+
+
+def of_numbers(file: ast.File) -> Iterator[str]:
+    """How a file uses numbers that are chosen."""
+    for declaration in file.declarations:
+        nodes = list(declaration.walk())
+        binds = [b for b in nodes if isinstance(b, ast.Bind) and _is_entangled(b.value)]
+        bound = {b.names[0].name for b in binds}
+        if binds:
+            yield "entangled and bound"
+        if any(map(_is_entangled, nodes)):
+            yield f"entangled in the {'network' if _is_network(declaration) else 'cell'}"
+        for node in nodes:
+            match node:
+                case ast.Call():
+                    yield from _of_call(node, bound)
+                case ast.Repeat(count=count) if _hangs_on(count, bound):
+                    yield "entangled depth"
+                case ast.Shared(value=value) if _hangs_on(value, bound):
+                    yield "shared with an entangled number"
+
+
+def _of_call(node: ast.Call, bound: set[str]) -> Iterator[str]:
+    name, is_layer = _name(node), _name(node) in LAYERS
+    for argument in node.arguments:
+        value = argument.value
+        if isinstance(value, ast.Choose):
+            calls = "chosen of a layer" if is_layer else "chosen between calls"
+            yield "entangled where it stands" if value.entangled else calls
+        if isinstance(value, ast.Name | ast.Choose | ast.Binary) and _hangs_on(value, bound):
+            what = ENTANGLED.get((name, argument.name), "width") if is_layer else "of an op"
+            yield f"entangled {what}"
+            if isinstance(value, ast.Binary):
+                yield "reckoned from an entangled number"
+
+
+def _is_entangled(node: ast.Node) -> bool:
+    return isinstance(node, ast.Choose) and node.entangled
+
+
+def _hangs_on(node: ast.Node, bound: set[str]) -> bool:
+    inner = list(node.walk())
+    names = {n.name for n in inner if isinstance(n, ast.Name)}
+    return bool(names & bound) or any(map(_is_entangled, inner))

@@ -232,7 +232,22 @@ STAGES = """
 """
 """A kind for each stage of a repeat."""
 
+BESIDE = """
+    cell u(C) from x {
+        y = x -> choose { conv(1), gelu } -> choose { conv(1) -> choose { relu, tanh } as c, skip }
+        node n[2] = sum(
+            each (x, y) -> choose { conv(3), skip },
+            each earlier n -> choose { conv(5) -> choose { relu, conv(1) } as d, conv(1) },
+        )
+        keep 3 edges in all by weight
+        return n[-1]
+    }
+    network(C = 3) from image[3, 4, 4] to out[3, 4, 4] = image -> u(C) -> choose { relu, conv(1) }
+"""
+"""Decisions beside edges that are kept, and within options of them."""
+
 GENERAL = {
+    "beside": BESIDE,
     "network": NETWORK,
     "several": SEVERAL,
     "within": WITHIN,

@@ -16,7 +16,7 @@ from dsl.source import Source
 
 PROGRAMS = Path(__file__).parent / "compiler" / "programs"
 
-_WORD = re.compile(r"#[^\n]*|\w+(?:\.\d+)?|->|//|[=!<>]=|\s+|.")
+_WORD = re.compile(r"#[^\n]*|\w+(?:\.\d+)?|->|//|\.\.|[=!<>]=|\s+|.")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _LATER_PROFILES = re.compile(r"\nprofile (?!search)\w+[^{}]*\{[^{}]*\}")

@@ -121,6 +121,11 @@ LAYERS = (
     "conv(yes)",
     "conv(3, out: max)",
     "conv(3, out: relu)",
+    f"conv(choose {{ 1..{BIG} }})",
+    "conv(choose { 1..999 by 2 }, out: choose entangled { 8..1000 }) -> conv(1, out: C)",
+    "repeat 10000 { choose { relu, tanh } }",
+    "repeat 1000 { repeat 1000 { choose { relu, tanh } } }",
+    "repeat choose entangled { 1..1000 } { choose { relu, tanh } }",
     "repeat 99 { conv(3, out: C * 2^stage) at " + ", ".join(map(str, range(1, 99))) + ": relu }",
 )
 
@@ -151,6 +156,7 @@ def _doubling(count: int) -> Iterator[tuple[str, str]]:
             "cell a{i} from x = x -> a{j} -> a{j}",
         ),
         ("choices", "cell a0 from x = x", "cell a{i} from x = x -> choose {a{j}, a{j} as b}"),
+        ("nested choices", "op a0 = relu", "op a{i} from x = x -> choose {a{j}, a{j} as b}"),
     ):
         steps = (
             later.replace("{i}", str(i)).replace("{j}", str(i - 1)) for i in range(1, count + 1)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.compile import Genes
-from compiler.counting.amounts import amounts, headed
+from compiler.counting.amounts import Amount, amounts, headed
 from compiler.counting.edges import before, idle
+from compiler.facts import Facts
 from compiler.fitting import resolve
 from compiler.genotype import Genotype
 from compiler.instantiate import instantiate
@@ -68,6 +69,14 @@ def cost(
 
 def priced(program: Program, chosen: dict[str, dict[str, str]]) -> Cost:
     """What the final model comes to in which decisions have come out so, by kind and path."""
+    whole, final, facts = walked(program, chosen)
+    left = amounts(instantiate(prune(final)))
+    auxiliary = headed(facts) - whole.parameters
+    return Cost(whole.parameters, whole.macs, auxiliary, left.parameters, left.macs)
+
+
+def walked(program: Program, chosen: dict[str, dict[str, str]]) -> tuple[Amount, Program, Facts]:
+    """What the final model comes to that is not pruned, with that model and what is known of it."""
     specialiser = Specialiser(chosen)
     final = replace(program, network=specialiser.region(program.network))
     unused = {}
@@ -80,6 +89,4 @@ def priced(program: Program, chosen: dict[str, dict[str, str]]) -> Cost:
             number for number, origin in enumerate(specialiser.origins[made]) if origin in origins
         )
     facts = instantiate(final)
-    whole, left = amounts(facts, unused), amounts(instantiate(prune(final)))
-    auxiliary = headed(facts) - whole.parameters
-    return Cost(whole.parameters, whole.macs, auxiliary, left.parameters, left.macs)
+    return amounts(facts, unused), final, facts

@@ -11,6 +11,8 @@ from typing import Any
 from compiler.counting.amounts import Amount
 from compiler.counting.cheapest import Condition, Picks, Prices, best
 from compiler.counting.parts import Entry, Part, Some, entries, network_and_cells, total
+from compiler.counting.plain import is_plain
+from compiler.counting.together import Extremes
 from compiler.fitting import cell_of
 from compiler.genotype import Genotype
 from compiler.ir import Region, is_open
@@ -82,11 +84,12 @@ def cost_range(
 
     Raises:
         DartsError: for a fault of the file, the profile or an override; for a `concat` that keeps
-            some of its edges, where these have different widths; and for a space beyond the limits.
+            some of its edges, where these have different widths; and for a space beyond the limits,
+            or in which too many decisions hang together.
     """
     space = space if isinstance(space, Space) else load(space)
     _, program, _ = measure(space, "final", profile, overrides)
-    search = _Search(program)
+    search = _Search(program) if is_plain(program) else _Together(program)
     return CostRange(
         search.extreme(PARAMETERS, 1),
         search.extreme(PARAMETERS, -1),
@@ -95,7 +98,22 @@ def cost_range(
     )
 
 
+class _Together:
+    """Where decisions hang together."""
+
+    def __init__(self, program: Program) -> None:
+        self.kinds = program.kinds
+        self.found = Extremes(program)
+
+    def extreme(self, what: str, sign: int) -> Extreme:
+        value, chosen = self.found.extreme((PARAMETERS, MACS).index(what), sign)
+        cells = {kind.name: cell_of(kind, chosen[kind.name]) for kind in self.kinds}
+        return Extreme(value, Genotype(cells))
+
+
 class _Search:
+    """Where every decision is an edge with one of its options."""
+
     def __init__(self, program: Program) -> None:
         self.kinds = program.kinds
         # what decides nothing is counted with what it stands in

@@ -368,6 +368,7 @@ def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Regio
     names = apply.input_names(body, [o.operation for o in options.options], len(shapes))
     made = []
     for option in options.options:
+        body.lowering.budget.spend(option.span, 5)
         clock, outer = body.decisions.clock, body.decisions.option
         body.decisions.option = f"{path} as {option.label}"
         try:

@@ -462,7 +462,8 @@ class Lowering:
                 message = "nothing to choose: this set has a single option"
                 help = "the option alone, without `choose`"
                 if count > 1:
-                    message = f"nothing to choose: all {counted(count)} options are chosen"
+                    many = counted(count)
+                    message = f"nothing to choose: {many} of {many} options are chosen"
                     help = "all of them, without `choose`"
                 self.collector.add("W0601", message, span, help)
         for span, count in self.items.items():

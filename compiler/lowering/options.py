@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import Builder
-from compiler.expr import Const, Expr, Symbol
+from compiler.expr import Const, Expr, Symbol, symbols
 from compiler.ir import (
     DIMENSIONS,
     Arguments,
@@ -30,6 +30,7 @@ from compiler.lowering.values import (
     Ref,
     Repeated,
     SetValue,
+    StaticNeeded,
     Value,
     is_operation,
     is_word,
@@ -143,6 +144,8 @@ def _items(body: Body, item: ast.Item, loops: list[ast.For]) -> Iterator[OptionV
         if not (is_operation(v) or isinstance(v, Ref | Expr)):
             message = f"an option is an operation, a value or a number, this is {kind(v)}"
             raise fault("E0601", message, item.span, joins(v))
+        if isinstance(v, Expr) and symbols(v):  # genotypes call it by what it comes to
+            raise StaticNeeded(symbols(v), item.value.span)
         made = next(captured) if number in places else v
         label = _label(body, item, made, len(members))
         yield OptionValue(made, label, item.sink, item.value.span)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compiler.expr import Expr, opens, show
+from compiler.expr import Expr, show
 from compiler.lowering import apply, calls, widths
 from compiler.lowering.values import (
-    ChosenNumber,
     Declared,
     Poison,
     Ref,
@@ -75,11 +74,6 @@ def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -
             operation.span,
             "`cell NAME(H) from x, h[H] { … }` has a state `h`",
         )
-    if any(
-        isinstance(v, ChosenNumber) or (isinstance(v, Expr) and opens(v)) for _, v in inner.given
-    ):
-        message = "what runs over a dimension takes no number that is still to be chosen"
-        raise fault("E0611", message, inner.span, "choose it in the cell")
     apply.check_numbers(body, operands, inner.declaration.name.name, span)
     if len(inputs) < len(operands):
         raise apply.wrong_count(inner.declaration.name.name, len(inputs), len(operands), span)

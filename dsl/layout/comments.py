@@ -12,9 +12,10 @@ from dsl.layout.pretty import CLOSE, Comment, Item, Line, Open, Word
 from dsl.source import Source
 
 _COMMENT = re.compile(r"#[^\n]*")
-_LOOSE = frozenset({"(", ")", "{", "}", ",", "=", "return", "-"})
-"""Words of which a text and the layout of its tree need not have the same; `-0` is 0."""
-_UNITS = frozenset({"edge", "edges"})
+_LOOSE = frozenset({"(", ")", "{", "}", ",", "=", "return", "-", "per", "node", "in", "all"})
+"""Words of which a text and the layout of its tree need not have the same; `-0` is 0, and the
+layout of a `keep` has `per node` where it counts, and nowhere else."""
+_UNITS = (frozenset({"edge", "edges"}), frozenset({"candidate", "candidates"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def _find(words: list[_Place], start: int, token: str) -> int | None:
 
 def _same(word: str, token: str) -> bool:
     """Whether a word of the layout stands for a word of the text."""
-    if word == token or {word, token} <= _UNITS or (word, token) == ("=", "{"):
+    alike = any({word, token} <= unit for unit in _UNITS)
+    if word == token or alike or (word, token) == ("=", "{"):
         return True
     return word[0].isdigit() and token[:1].isdigit()
 

@@ -80,9 +80,14 @@ class _Completer:
             yield from _keywords(*_TOP)
         elif here.head == "profile":
             yield from self.profile()
-        elif before == "choose":
+        elif before in ("choose", "entangled", "of"):
             yield from self.declared(sets=True)
             yield from self.names("parameter", "value")
+            yield from _keywords(*(["entangled"] if before == "choose" else []))
+        elif before == "loose":
+            yield from self.names("group")
+        elif self.keeps() and before not in ("by", "without", "above"):
+            yield from self.keep(before)
         elif before == "by":
             yield from (Item(strength, kind=Kind.EnumMember) for strength in STRENGTHS)
         elif before == "without":
@@ -103,8 +108,29 @@ class _Completer:
             yield from self.arguments()
             yield from self.expression()
         else:
-            yield from _keywords("when", "else", "over")
+            counts = before.isdigit() and here.back(2) in ("choose", "entangled", ".", "..")
+            yield from _keywords(*(["of"] if counts else []), "when", "else", "over", "above")
             yield from _keywords(*(("for", "if", "as") if here.inside == "set" else ()))
+
+    def keeps(self) -> bool:
+        """Whether the cursor stands in a `keep`, before its strength is written out."""
+        behind = [*self.here.words[::-1]][:6]
+        return "keep" in behind and not {"=", "->", "("} & {*behind[: behind.index("keep")]}
+
+    def keep(self, before: str) -> Iterator[Item]:
+        """The words of `keep 2 edges per node by weight without sinks above 0.1`."""
+        units = ("edge", "edges", "candidate", "candidates")
+        if before == "keep":
+            yield from _keywords("edges", "candidates")
+            yield from self.names("parameter")
+        elif before in units:
+            yield from _keywords("per node", "in all", "by")
+        elif before in ("node", "all"):
+            yield from _keywords("by")
+        elif "by" not in self.here.words[-4:]:
+            yield from _keywords("edges", "candidates")
+        else:
+            yield from _keywords(*([] if before == "sinks" else ["without sinks"]), "above")
 
     # -- what is declared and bound
 
@@ -149,7 +175,7 @@ class _Completer:
         yield from self.names("parameter", "shared", "loop")
         yield from self.declared(sets=False)
         yield from self.layers()
-        yield from _keywords("choose", *(["repeat"] if self.here.head == "network" else []))
+        yield from _keywords("choose", "repeat")
 
     def expression(self) -> Iterator[Item]:
         yield from self.names(*_KINDS)
@@ -160,6 +186,8 @@ class _Completer:
         yield from _keywords("each", "choose")
         if self.here.groups():
             yield from _keywords("earlier")
+        if "group" in self.bound.values():
+            yield from _keywords("loose")
         if self.here.inside == "set":
             yield from _keywords("sink")
         yield from (Item(name, kind=Kind.Constant) for name in (*PHASES, *COUNTERS))

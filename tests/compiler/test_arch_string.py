@@ -201,6 +201,7 @@ TWO_INPUTS = Genotype(
         (Genotype.parse("Genotype(unit=[('none', 0)])"), "between which values every edge is"),
         (Genotype({"u": CellGenotype((("y", "relu"),), ("y",))}), "between which values"),
         (TWO_INPUTS, "a string is of a cell with one input"),
+        (Genotype({"u": CellGenotype((("y from x", "a + b"),), ("x", "y"))}), "not `a + b`"),
         (Genotype({}), "it has 0 cells"),
     ],
 )

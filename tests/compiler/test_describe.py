@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from costly_spaces import GENERAL
 from support import CIFAR, PROGRAMS, SPACES, space
 
 from compiler.describe import check, describe
@@ -20,6 +21,34 @@ def test_the_paper_s_space_in_words() -> None:
         f"{180 * 49**4:,} reduce",
         "supernet  1,930,618 weights in profile `search`",
     ]
+
+
+def test_other_decisions_in_words() -> None:
+    def told(name: str) -> list[str]:
+        return list(describe(space(GENERAL[name]), None, {}).lines())[1:-2]
+
+    assert told("several") == [
+        "cell      u from x: 4 decisions",
+        "choose    2 of p, a, q",
+        "choose    1..2 of x, s above 0.5",
+        "choose    2 of x, a, x (2)",
+        "choose    1..2 of conv_3, conv_1, skip above 0.4",
+    ]
+    assert told("within")[:2] == [
+        "cell      motif from x: 1 decision",
+        "cell      u from x: 1 edge into 1 node, 1 decision, 4 decisions within options",
+    ]
+    assert told("depth") == [
+        "network   network from image: 4 decisions, 4 decisions within options",
+        "choose    4, 6", "choose    1, 2, 3", "choose    1, 2", "choose    2, 3",
+    ]  # fmt: skip
+    kept = [told(name)[0].partition(": ")[2] for name in ("in_all", "all_above", "above")]
+    assert kept == [
+        "9 edges into 3 nodes, 5 kept in all by weight",
+        "5 edges into 2 nodes, 4 kept in all by weight above 0.3",
+        "5 edges into 2 nodes, kept by weight above 0.3",
+    ]
+    assert told("candidates")[0].endswith("nodes, 2 candidates kept per node by alpha")
 
 
 def test_a_profile_and_overrides_change_the_numbers() -> None:
@@ -93,3 +122,14 @@ def test_every_profile_is_checked() -> None:
 
 def test_a_file_without_a_network_checks() -> None:
     check(space("op f = relu"))
+
+
+def test_numbers_that_are_chosen_are_no_equal_options() -> None:
+    text = """
+        network from image[2, 8, 8] to class[2] {
+            e = choose entangled {2, 4}  r = choose entangled {1, 2}
+            y = image -> repeat choose entangled {1, 2, 3} { conv(3) -> relu }
+            return y -> conv(1, out: r * e) -> bn -> flatten -> linear(2)
+        }
+    """
+    assert [d.code for d in check(space(text))] == ["W0101"]

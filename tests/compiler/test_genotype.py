@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from costly_spaces import GENERAL
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_genotypes import random_genotype
 from reference.darts import DARTS_V2 as CELL
 from support import CIFAR, DARTS_V2, PROGRAMS, RNN, compiled, randomise, sources
 
 import compiler
 from compiler import Genotype
 from compiler.compile import compile_space
-from compiler.fitting import output_of, resolve
+from compiler.fitting import cell_of, output_of, resolve
 from compiler.genotype import CellGenotype
 from compiler.ir import Region
 from compiler.program import kept
@@ -476,3 +478,29 @@ def test_files_that_are_too_long_are_refused_unread(tmp_path: Path, text: str) -
     (path := tmp_path / "g.txt").write_text(text)
     with pytest.raises(DartsError, match="is longer than 200,000 characters"):
         Genotype.load(path)
+
+
+def test_several_options_count_each() -> None:
+    cell = CellGenotype((("y", "conv_3 + skip"), ("z", "skip"), ("w", "")))
+    assert Genotype({"u": cell}).counts() == {"conv_3": 1, "skip": 2}
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_all_forms_of_what_is_decided_otherwise(name: str, tmp_path: Path) -> None:
+    """The tuple form has whole paths where a number would not tell an edge from others."""
+    kinds = compiled(GENERAL[name]).program.kinds
+    for seed in range(4):
+        drawn = random_genotype(kinds, seed)
+        chosen = resolve(drawn, kinds)
+        cells = {kind.name: cell_of(kind, chosen[kind.name]) for kind in kinds}
+        for file in ("g.yaml", "g.txt"):
+            Genotype(cells).save(tmp_path / file)
+            assert resolve(Genotype.load(tmp_path / file), kinds) == chosen
+
+
+def test_numbers_that_do_not_tell_edges_apart() -> None:
+    kinds = compiled(GENERAL["in_all"]).program.kinds
+    numbered = "Genotype(u=[('skip', 0), ('skip', 1), ('conv_3', 0), ('skip', 1), ('skip', 0)])"
+    with pytest.raises(DartsError, match="does not tell an edge of `u` from others") as raised:
+        resolve(Genotype.parse(numbered), kinds)
+    assert [d.help for d in raised.value.diagnostics] == ["its path, as in YAML"]

@@ -171,7 +171,7 @@ def test_an_op_that_decides_makes_a_decision_at_each_use() -> None:
         cell u from x { y = x -> link -> link  return sum(y, x -> link) }
         network(C = 3) from image[3, 8, 8] to out[3, 8, 8] = image -> u
     """).kinds
-    assert [d.path for d in unit.decisions] == ["y", "y (2)", "edge from x"]
+    assert [d.path for d in unit.decisions] == ["y", "y (2)", "return from x"]
 
 
 def test_a_number_of_members_that_hangs_on_a_parameter_is_folded() -> None:
@@ -306,3 +306,15 @@ def test_a_select_is_walked_where_it_leads() -> None:
     """)
     assert instantiate(program).weights == 3 * 3 * 9 + 6
     assert any(isinstance(n, Select) for r in program.regions() for _, n in r.nodes())
+
+
+def test_chosen_values_that_are_joined_twice_alike_are_one_value() -> None:
+    """Their weights are made once, whether a choice is left or not."""
+    (unit,) = lowered("""
+        cell u from x {
+            y = choose 1 of { x -> conv(3), x -> conv(5) }
+            return sum(y) * sum(y)
+        }
+        network from image[3, 8, 8] to out[3, 8, 8] = image -> u
+    """).kinds
+    assert sum(isinstance(node, Choice) for _, node in unit.nodes()) == 1

@@ -259,3 +259,24 @@ def test_numbers_on_which_nothing_hangs_are_no_decisions() -> None:
     assert isinstance(net, Supernet)
     assert not net.program.kinds
     net(inputs(net.program)[0])
+
+
+def test_numbers_may_be_reckoned_from_parameters() -> None:
+    """Whose labels hold in every profile, where `as` gives them."""
+    text = space("""
+        cell c(C) from x {
+            w = choose entangled {C as narrow, 2 * C as wide}
+            return x -> conv(1, out: w) -> conv(1, out: C)
+        }
+        network(C) from image[2, 4, 4] to class[3] = image -> c(C) -> flatten -> linear(3)
+        profile search { C = 2 }
+        profile final { C = 3 }
+    """)
+    net = compiler.build(text)
+    assert isinstance(net, Supernet)
+    assert net.model.get_parameter("c.conv_0.weight").shape[0] == 4
+    next(net.arch_parameters()).data[0, 1] = 1
+    genotype = net.genotype()
+    assert dict(genotype.cells["c"].decisions) == {"w": "wide"}
+    final = compiler.build(text, genotype=genotype)
+    assert final.get_parameter("c.conv_0.weight").shape[0] == 6

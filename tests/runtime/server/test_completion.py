@@ -45,19 +45,55 @@ def test_operations(labels: Labels) -> None:
     """After an arrow: what a value can flow into, of this file, of its imports, and layers."""
     found = labels(SOUND + "cell other(C, act) from x {\n    shared W = conv(1)\n    y = x -> |\n}")
     assert {"W", "act", "unit", "twice", "beside", "sep_conv", "conv", "choose"} <= set(found)
-    assert not {"steps", "other", "x", "y", "sum", "repeat", "return"} & set(found)
+    assert not {"steps", "other", "x", "y", "sum", "return"} & set(found)
     assert found[0] == "W"
 
 
-def test_repeat_belongs_to_a_network(labels: Labels) -> None:
+def test_a_repeat_stands_anywhere(labels: Labels) -> None:
+    assert "repeat" in labels(SOUND + "cell other from x = x -> |")
     assert "repeat" in labels("language 1\nnetwork(C) from x[1] to y[2] { return x -> |")
 
 
 @pytest.mark.parametrize("end", ["", "\n}", " -> relu\n    return y\n}", "(", "\n    return"])
 def test_sets(labels: Labels, end: str) -> None:
-    """After `choose`: the sets, however the text goes on."""
+    """After `choose`: the sets, however the text goes on, and what makes slices of numbers."""
     found = labels(SOUND + "cell other(options) from x {\n    y = x -> choose |" + end)
-    assert found == ["steps", "options"]
+    assert found == ["steps", "options", "entangled"]
+    for words in ("entangled |", "2 of |", "1..3 of |"):
+        text = SOUND + "cell other(options) from x {\n    y = x -> choose " + words
+        assert labels(text + end) == ["steps", "options"]
+
+
+def test_amounts(labels: Labels) -> None:
+    """Behind how many are chosen: `of`; behind the set: the threshold."""
+    start = SOUND + "cell other(options) from x {\n    y = x -> choose "
+    assert "of" in labels(start + "2 |")
+    assert "above" in labels(start + "1..2 of options |")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("keep |", ["edges", "candidates", "k"]),
+        ("keep 2 |", ["edges", "candidates"]),
+        ("keep 2 edges |", ["per node", "in all", "by"]),
+        ("keep 2 edges per node |", ["by"]),
+        ("keep 2 edges in all |", ["by"]),
+        ("keep 2 edges by |", ["weight", "alpha", "weight without sinks"]),
+        ("keep edges by weight |", ["without sinks", "above"]),
+        ("keep edges by weight without |", ["sinks"]),
+        ("keep edges by weight without sinks |", ["above"]),
+    ],
+)
+def test_keep(labels: Labels, words: str, expected: list[str]) -> None:
+    found = labels(SOUND + "cell other(k) from x {\n    " + words)
+    assert sorted(found) == sorted(expected)
+
+
+def test_loose(labels: Labels) -> None:
+    start = SOUND + "cell other from x {\n    node n[3] = x -> relu\n    return concat("
+    assert "loose" in labels(start + "|")
+    assert labels(start + "loose |") == ["n"]
 
 
 def test_named_arguments(labels: Labels) -> None:
