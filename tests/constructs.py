@@ -22,6 +22,11 @@ EVERY = frozenset(
         *(f"return {what}" for what in (*JOINS, "a member", "arithmetic", "states")),
         *(f"keep by {strength}" for strength in STRENGTHS),
         *(f"keep {count}" for count in (1, 2, 3)),
+        *("keep edges per node", "keep edges in all", "keep candidates per node"),
+        *("keep candidates in all", "keep above"),
+        *("choose several", "choose above", "choice of values", "choice that is bound"),
+        *("choice in the network", "repeat in a cell", "nested group", "loose"),
+        *("family", "cell per stage", "repeat that decides"),
         *("no keep", "choose a set written there", "choose a set by name", "choose with arguments"),
         *("choice in a binding", "choice in each", "choice of earlier", "choice on a join's flow"),
         *("choice of several values", "choice in an op", "two choices in a row"),
@@ -138,6 +143,10 @@ class _Walk:
         if cell.inputs is None:
             yield "cell from a cell"
             return
+        if cell.family is not None:
+            yield "family"
+        if cell.per_stage:
+            yield "cell per stage"
         states = [i.name.name for i in cell.inputs if i.name.name in ("h", "c")]
         if states:
             yield "one state" if len(states) == 1 else "two states"
@@ -167,7 +176,7 @@ class _Walk:
     def inside(self, node: ast.Node, around: tuple[ast.Node, ...]) -> Iterator[str]:
         """The constructs from `node` down; `around` are the nodes it stands in."""
         yield from self.statement(node, around)
-        yield from self.expression(node)
+        yield from self.expression(node, around)
         if isinstance(node, ast.Choose):
             yield from self.choice(node, around)
         if isinstance(node, ast.Item):
@@ -178,9 +187,17 @@ class _Walk:
     def statement(self, node: ast.Node, around: tuple[ast.Node, ...]) -> Iterator[str]:
         match node:
             case ast.Keep():
-                yield f"keep {node.count}"
+                if isinstance(node.count, ast.Number) and node.count.value <= 3:
+                    yield f"keep {node.count.value}"
+                if node.above is not None:
+                    yield "keep above"
+                yield f"keep {node.unit} {'in all' if node.in_all else 'per node'}"
                 yield f"keep by {node.strength}"
+            case ast.Bind(value=ast.Choose()):
+                yield "choice that is bound"
             case ast.Group():
+                if any(isinstance(a, ast.Group) for a in around):
+                    yield "nested group"
                 yield "group with a block" if node.body.statements else "group = e"
             case ast.Shared():
                 in_group = any(isinstance(a, ast.Group) for a in around)
@@ -190,8 +207,10 @@ class _Walk:
             case ast.Auxiliary():
                 yield "auxiliary"
 
-    def expression(self, node: ast.Node) -> Iterator[str]:
+    def expression(self, node: ast.Node, around: tuple[ast.Node, ...]) -> Iterator[str]:
         match node:
+            case ast.Loose():
+                yield "loose"
             case ast.Name(name=name) if name in LAYERS:
                 yield f"layer {name}"
             case ast.Name(name=name) if name in COUNTERS:
@@ -210,6 +229,10 @@ class _Walk:
                         yield "number and value"
             case ast.Repeat():
                 yield "repeat"
+                if isinstance(around[0], ast.CellDecl):
+                    yield "repeat in a cell"
+                if any(isinstance(inner, ast.Choose) for inner in node.walk()):
+                    yield "repeat that decides"
                 if node.exceptions:
                     yield "at"
                 if any(len(at.places) > 1 for at in node.exceptions):
@@ -268,6 +291,15 @@ class _Walk:
     # -- choices
 
     def choice(self, node: ast.Choose, around: tuple[ast.Node, ...]) -> Iterator[str]:
+        if node.count is not None:
+            yield "choose several"
+        if node.above is not None:
+            yield "choose above"
+        items = node.options.items if isinstance(node.options, ast.SetExpr) else ()
+        if any(self.is_value(item.value) for item in items):
+            yield "choice of values"
+        if _is_network(around[0]):
+            yield "choice in the network"
         match node.options:
             case ast.SetExpr():
                 yield "choose a set written there"

@@ -77,6 +77,7 @@ class Deciding:
 
     def item(self, depth: int, number: int) -> str:
         kinds = ["name", "flow", "flow", "label", "each", "join", "for", "list"]
+        kinds += ["sized"] * ("y" not in self.body.values)  # a repeat gives what has no known size
         kinds += ["group"] * bool(self.groups) + ["decision"] * (depth > 0)
         one, other = self.known(), self.known()
         match self.draw.pick(*kinds):
@@ -95,6 +96,8 @@ class Deciding:
             case "for":
                 first, second = self.draw.random.sample(ACTIVATIONS, 2)
                 return f"({one} -> f, {other} -> f) for f in ({first}, {second})"
+            case "sized":
+                return f"({one}, {other}) -> {self.sized()} as v{number}"
             case "list":
                 return f"({one}, {other} -> {self.step()})"
             case "group":
@@ -102,7 +105,19 @@ class Deciding:
         return f"{self.value(depth - 1)} as v{number}"
 
     def step(self) -> str:
+        rare = ["(square -> tanh)"] + ["conv(3, across: 1)"] * (self.base.rank == 3)
+        if self.draw.chance(0.08):
+            return self.draw.random.choice(rare)
         return self.body.operation(self.base, 1)
+
+    def sized(self) -> str:
+        """An op of two values whose result hangs on the sizes of the first."""
+        name, sizes = self.stock.fresh("sized"), "c, _, _" if self.base.rank == 3 else "c"
+        how, step = self.draw.pick("sum", "max"), self.draw.pick(*ACTIVATIONS)
+        limit = self.draw.pick("c > 3", "c == 2", "c // 2 > 1 and c < 9")
+        text = f"{how}(x, y -> {step}) when {limit} else x -> {self.draw.pick(*ACTIVATIONS)}"
+        self.stock.declarations.append(f"op {name} from x[{sizes}], y = {text}")
+        return name
 
     def several(self, depth: int) -> str:
         """Some of a set of values, joined."""
@@ -134,13 +149,16 @@ class Deciding:
         own = Shape(self.base.rank, Width(self.base.width.times, "?"), "own")
         inner = Deciding(draw, self.stock, Body(self.stock, depth=1), own)
         inner.body.values["x"] = own
-        form = draw.pick("chain", "values", "several", "nested")
+        form = draw.pick("chain", "values", "several", "nested", "steps")
         if form == "chain":
             text = f"op {name} = {inner.step()} -> choose {literal(inner.body, own)}"
         elif form == "values":
             text = f"op {name} from x = choose {inner.values(0)}"
         elif form == "several":
             text = f"op {name} from x = sum(choose 2 of {inner.values(0, 3)})"
+        elif form == "steps":
+            choice = f"choose {literal(inner.body, own)}"
+            text = f"op {name} from x = x -> repeat 2 {{ {choice} at 1: {inner.step()} }}"
         elif depth > 0:
             text = f"op {name} from x = x -> {inner.op(depth - 1)} -> {inner.step()}"
         else:
@@ -258,7 +276,9 @@ class Deciding:
 
     def keep(self) -> str:
         strength = self.draw.pick("alpha", "weight", "weight without sinks")
-        form = self.draw.pick("edges", "candidates", "edges in all", "candidates in all", "above")
+        form = self.draw.pick(
+            "edges", "candidates", "edges in all", "edges in all", "candidates in all", "above"
+        )  # fmt: skip
         if form == "above":
             return f"keep edges per node by {strength} above 0.3"
         unit, _, scope = form.partition(" ")
@@ -316,7 +336,7 @@ class Kinds:
         body = Body(stock, depth=1)
         body.values["a"] = base
         body.open += [f"{size} > 4", f"{size} // 2 == 1 or {size} >= 6"]
-        cell = Deciding(draw, stock, body, base, keeps=draw.chance(0.4, "keep"), cells=inner)
+        cell = Deciding(draw, stock, body, base, keeps=draw.chance(0.55, "keep"), cells=inner)
         lines, group = cell.statements()
         lines = [f"a = x -> {bring(base)}", *lines, f"return {cell.result(group)}"]
         family = "[2]" if draw.chance(0.25, "family") else ""
@@ -339,7 +359,7 @@ def choosing_network(draw: Draw, stock: Stock) -> str:
     body = Body(stock, depth=1)
     stem = "image -> conv(3, out: C)" if rank == 3 else "x -> linear(H)"
     body.values["stem"] = base
-    net = Deciding(draw, stock, body, base, keeps=draw.chance(0.2, "keep"), cells=calls)
+    net = Deciding(draw, stock, body, base, keeps=draw.chance(0.35, "keep"), cells=calls)
     lines = [f"stem = {stem}"]
     if calls and draw.chance(0.7):
         at = f" at 1: {draw.random.choice(calls)}" if draw.chance(0.5) else ""
