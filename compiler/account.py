@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from compiler.ir import Decision, Keep, winners
+from compiler.decision import Decision, Keep, winners
 
 
 @dataclass(frozen=True)

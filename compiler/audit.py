@@ -9,8 +9,9 @@ from typing import Any
 from compiler.account import EdgeAudit, KindAudit, NodeAudit
 from compiler.builder import within
 from compiler.comparison import Comparison, Difference, compare, described, source_of, speaks
+from compiler.decision import Keep
 from compiler.derive import Alphas
-from compiler.ir import Call, Choice, Input, Keep, Option, Region, choices
+from compiler.ir import Call, Choice, Input, Option, Region, choices
 from compiler.program import is_fixed
 
 CLOSE = 1e-3

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from compiler.account import EdgeAudit, KindAudit, NodeAudit
+from compiler.decision import Decision
 from compiler.derive import RULES, Alphas, Derivation, derive
 from compiler.genotype import Genotype
-from compiler.ir import Decision, Region
+from compiler.ir import Region
 
 
 @dataclass(frozen=True)

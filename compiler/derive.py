@@ -23,9 +23,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compiler.account import EdgeAudit, KindAudit, NodeAudit
+from compiler.decision import Decision, together, winners
 from compiler.fitting import cell_of
 from compiler.genotype import Genotype
-from compiler.ir import Decision, Region, together, winners
+from compiler.ir import Region
 from compiler.keeping import gap_of, ranked_of, selected, taken_of
 from compiler.program import is_made, kept
 

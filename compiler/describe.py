@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from compiler.counting.architectures import architectures, ways
-from compiler.ir import Decision, Keep, Region
+from compiler.decision import Decision, Keep
+from compiler.ir import Region
 from compiler.measure import measure
 from compiler.profile import PHASES, values_of
 from compiler.suspect import suspects

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from itertools import islice
 
 from compiler.arch_string import UNNAMED
+from compiler.decision import Decision, together, winners
 from compiler.genotype import CellGenotype, Genotype, number_of
-from compiler.ir import Decision, Join, Region, together, winners
+from compiler.ir import Join, Region
 from compiler.program import is_fixed, is_made, kept, kept_in_all, ranked
 from dsl.diagnostics import did_you_mean, fault
 

@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 
 from compiler.arch_string import UNNAMED, write
+from compiler.decision import winners
 from compiler.files import write_text
 from compiler.genotype_text import read
-from compiler.ir import winners
 from dsl.diagnostics import fault
 
 MOST = 200_000

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from compiler.account import EdgeAudit, Gap
-from compiler.ir import Keep, together
+from compiler.decision import Keep, together
 
 
 def ranked_of(edge: EdgeAudit, keep: Keep | None) -> list[EdgeAudit]:

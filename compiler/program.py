@@ -8,21 +8,19 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from compiler.decision import Decision, Keep, winners
 from compiler.expr import symbols
 from compiler.ir import (
     Call,
     Choice,
-    Decision,
     Inline,
     Input,
-    Keep,
     Region,
     Repeat,
     Scan,
     Select,
     Step,
     children,
-    winners,
 )
 from dsl.diagnostics import Diagnostic
 

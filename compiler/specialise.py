@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.builder import Builder
+from compiler.decision import winners
 from compiler.expr import Const, Expr, Open, substitute
 from compiler.ir import (
     Call,
@@ -26,7 +27,6 @@ from compiler.ir import (
     choices,
     is_open,
     substituted,
-    winners,
 )
 from compiler.presence import is_under, read
 from compiler.program import Program

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from compiler.codegen.names import attributes, camel, inner_attributes, key, shared_attributes
+from compiler.decision import winners
 from compiler.expr import Symbol, evaluate
 from compiler.interpret import Run, given_back, sizes_of
 from compiler.ir import (
@@ -29,7 +30,6 @@ from compiler.ir import (
     Tap,
     is_mask,
     is_term_by_term,
-    winners,
 )
 from compiler.layers import STATEFUL
 from compiler.program import Program

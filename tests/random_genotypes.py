@@ -6,9 +6,10 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
+from compiler.decision import Decision, together, winners
 from compiler.fitting import output_of
 from compiler.genotype import CellGenotype, Genotype
-from compiler.ir import Decision, Region, together, winners
+from compiler.ir import Region
 
 Chosen = dict[str, str]
 

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from math import prod
 
-from compiler.ir import Decision, Region
+from compiler.decision import Decision
+from compiler.ir import Region
 from compiler.program import kept_in_all, ranked
 
 

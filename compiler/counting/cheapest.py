@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from compiler.ir import Decision, Region
+from compiler.decision import Decision
+from compiler.ir import Region
 from compiler.program import kept
 from dsl.diagnostics import fault
 

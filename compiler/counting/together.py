@@ -14,7 +14,8 @@ from itertools import combinations, islice, product
 from compiler.counting.costs import walked
 from compiler.counting.elimination import Terms, TooManyError, least, terms
 from compiler.counting.interactions import interactions
-from compiler.ir import Decision, Keep, Region, together
+from compiler.decision import Decision, Keep, together
+from compiler.ir import Region
 from compiler.program import Program, is_made, kept_in_all, ranked
 from dsl.diagnostics import DartsError, fault
 

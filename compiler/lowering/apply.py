@@ -218,18 +218,18 @@ def _called(body: Body, operation: Declared, operands: tuple[Ref, ...], span: Sp
     if chosen:
         return choices.with_numbers(body, chosen, operation, operands, span)
     arguments = calls.complete(body, operation)
-    wanted = body.lowering.arity(declaration)
+    wanted = body.nature.arity(declaration)
     if wanted != len(operands):
         error = wrong_count(name, wanted, len(operands), span)
         raise scan.without_over(body, operation, operands, span) or error
     check_numbers(body, operands, name, span)
     closing = any(closes_over(value) or holds_numbers(value) for value in arguments.values())
     closing = closing or body.is_open(operands)
-    if isinstance(declaration, ast.OpDecl) and body.lowering.lists.given_by(declaration):
+    if isinstance(declaration, ast.OpDecl) and body.nature.lists.given_by(declaration):
         result = _inlined(body, declaration, arguments, operands)
         lists.check(declaration, result)
         return result
-    if isinstance(declaration, ast.OpDecl) and (closing or body.lowering.inlines(declaration)):
+    if isinstance(declaration, ast.OpDecl) and (closing or body.nature.inlines(declaration)):
         return _inlined(body, declaration, arguments, operands)
     is_op = "make it an op"
     widths.check_known(body, operands, f"`{name}` is a cell, and reads", span, is_op)
@@ -306,7 +306,7 @@ def check_count(body: Body, option: OptionValue, given: int, span: Span) -> None
     """An option reads as many values as flow into the choice."""
     match option.operation:
         case Declared(declaration=declaration):
-            wanted = body.lowering.arity(declaration)
+            wanted = body.nature.arity(declaration)
         case LayerOperation():
             wanted = 1
         case _:
@@ -323,7 +323,7 @@ def input_names(body: Body, operations: list[Operation], count: int) -> list[str
     """What values are called that flow into operations: as the inputs of those declared."""
     names = ["x"] if count == 1 else [f"x{i}" for i in range(count)]
     for operation in reversed(operations if count > 1 else []):
-        inputs = isinstance(operation, Declared) and body.lowering.inputs(operation.declaration)
+        inputs = isinstance(operation, Declared) and body.nature.inputs(operation.declaration)
         if inputs and len(inputs) == count:
             given = [i.name.name for i in inputs]
             names = [old if new == "_" else new for old, new in zip(names, given, strict=True)]

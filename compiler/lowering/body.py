@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from compiler.builder import Builder, is_module
+from compiler.builder import Builder
 from compiler.expr import (
     Const,
     Expr,
@@ -22,19 +21,19 @@ from compiler.expr import (
     symbols,
     truth,
 )
-from compiler.ir import Choice, Input, Keep, Part, Region, Repeat, Scan
+from compiler.ir import Input, Region, Repeat
 from compiler.lowering import (
     arithmetic,
     calls,
     choices,
     flow,
-    labels,
     options,
     repeat,
     scan,
-    widths,
+    statements,
 )
 from compiler.lowering.decisions import Decisions
+from compiler.lowering.statements import MOST_MEMBERS
 from compiler.lowering.values import (
     POISON,
     Composed,
@@ -44,15 +43,12 @@ from compiler.lowering.values import (
     Poison,
     Ref,
     Repeated,
-    Several,
-    Shared,
     StaticNeeded,
     Value,
     is_operation,
     joins,
     kind,
     length,
-    shown,
 )
 from dsl import ast
 from dsl.diagnostics import DartsError, fault
@@ -62,14 +58,13 @@ from dsl.vocabulary import JOINS, LAYERS, PHASES, SPLIT, WORDS
 if TYPE_CHECKING:
     from compiler.lowering.declarations import Lowering
 
-MOST_MEMBERS = 1000
-
 
 class Body:
     """Builds one region. `frame` is where names are looked up just now."""
 
     def __init__(self, lowering: Lowering, region: Region, frame: Frame) -> None:
         self.lowering = lowering
+        self.nature = lowering.nature
         self.region = region
         self.builder = Builder(region)
         self.frame = frame
@@ -212,29 +207,15 @@ class Body:
     def statement(self, statement: ast.Statement) -> None:
         match statement:
             case ast.Bind():
-                self.bind(statement)
+                statements.bind(self, statement)
             case ast.Group():
-                self.group(statement)
+                statements.group(self, statement)
             case ast.Shared():
-                self.shared(statement)
+                statements.shared(self, statement)
             case ast.Keep():
-                self.region.keep = self.keep(statement)
+                self.region.keep = statements.keep(self, statement)
             case ast.Auxiliary():
-                self.auxiliary(statement)
-
-    def keep(self, node: ast.Keep) -> Keep:
-        count = None if node.count is None else self.constant(node.count)
-        if node.count is not None and not (type(count) is int and count >= 1):
-            message = f"what is kept is a whole number of at least 1, this is {shown(count)}"
-            raise fault("E0607", message, node.count.span)
-        above: Any = None if node.above is None else self.constant(node.above)
-        if node.above is not None and isinstance(above, bool | str):
-            message = f"what edges are kept `above` is a number, this is {shown(above)}"
-            raise fault("E0607", message, node.above.span)
-        if node.above is not None and node.strength != "alpha" and not 0 <= above < 1:
-            message = f"a weight is from 0 to 1, so none is compared with {above}"
-            raise fault("E0607", message, node.above.span)
-        return Keep(count, node.strength, node.unit, node.in_all, above, node.span)
+                statements.auxiliary(self, statement)
 
     def spoil(self, statement: ast.Statement) -> None:
         match statement:
@@ -242,83 +223,6 @@ class Body:
                 self.frame.names.update({n.name: POISON for n in statement.names})
             case ast.Group() | ast.Shared():
                 self.frame.names[statement.name.name] = POISON
-
-    def bind(self, statement: ast.Bind) -> None:
-        names = [n.name for n in statement.names]
-        paths = [f"{self.member}.{name}" if self.member else name for name in names]
-        if len(names) == 1:
-            self.frame.names[names[0]] = self.named(paths[0], statement.value)
-            return
-        value = self.evaluate(statement.value)
-        if not isinstance(value, Poison) and (
-            not isinstance(value, tuple) or len(value) != len(names)
-        ):
-            found = f"a list of {len(value)}" if isinstance(value, tuple) else kind(value)
-            message = f"{len(names)} names are bound, this is {found}"
-            help = joins(value) if isinstance(value, Several) else None
-            raise fault("E0401", message, statement.value.span, help)
-        values = value if isinstance(value, tuple) else (POISON,) * len(names)
-        self.frame.names.update(zip(names, values, strict=True))
-        for path, part in zip(paths, values, strict=True):
-            if isinstance(part, Ref) and isinstance(self.region.node(part.number), Part):
-                self.region.replace(part.number, bound=path)
-
-    def named(self, name: str, value: ast.Expr, prefix: str = "") -> Value:
-        """Evaluates what is bound to `name`; the value and its only module bear that name."""
-        start = len(self.region.values)
-        outer, self.node = self.node, name
-        try:
-            if isinstance(value, ast.Choose):
-                result = choices.choose(self, value, name)
-            else:
-                result = self.evaluate(value, whole=True)
-        finally:
-            self.node = outer
-        new = range(start, len(self.region.values))
-        if isinstance(result, Ref) and result.number in new:
-            self.region.replace(result.number, bound=name)
-            result = replace(result, origin="")
-        elif isinstance(result, Ref) and isinstance(value, ast.Flow):
-            self.decisions.aliases[name] = start - 0.5
-            result = replace(result, name=name)
-        modules = [
-            i
-            for i in new
-            if is_module(self.region.node(i)) and not widths.is_slice(self.region.node(i))
-        ]
-        own = [
-            i
-            for i in modules
-            if not isinstance(self.region.node(i), Choice) and not self.region.node(i).shared
-        ]
-        attribute = labels.attribute(name)
-        if len(modules) == 1 and own and not isinstance(self.region.node(own[0]), Scan):
-            self.region.replace(own[0], name=attribute)
-        elif prefix:
-            for number in own:
-                if self.region.node(number).name.startswith(f"{prefix}_from_"):
-                    continue
-                self.region.replace(number, name=f"{prefix}_{self.region.node(number).name}")
-        return result
-
-    def shared(self, statement: ast.Shared) -> None:
-        """`shared W = …`: in a member of a group, that member's own."""
-        name = statement.name.name
-        operation = self.evaluate(statement.value)
-        if isinstance(operation, Poison):
-            raise DartsError(())
-        if not is_operation(operation):
-            raise fault(
-                "E0401",
-                f"operations are shared, this is {kind(operation)}",
-                statement.value.span,
-                f"`{name} = …` binds it",
-            )
-        unique = f"{labels.attribute(self.member)}_{name}" if self.member else name
-        while unique in self.shared_names:
-            unique += "_"
-        self.shared_names.add(unique)
-        self.frame.names[name] = Shared(unique, operation, self.region, statement.name.span)  # type: ignore[arg-type]
 
     def part_name(self, name: str, count: int) -> str:
         """What part `count` of something shared is called that is several modules."""
@@ -329,58 +233,6 @@ class Body:
             self.shared_names.add(unique)
             self.part_names[name, count] = unique
         return self.part_names[name, count]
-
-    def group(self, statement: ast.Group) -> None:
-        """`node n[4] = …`: evaluates the body once for every member."""
-        name = statement.name.name
-        count = self.constant(statement.count)
-        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_MEMBERS:
-            raise fault(
-                "E0404",
-                f"a group has from 1 to {MOST_MEMBERS} members, this is {count}",
-                statement.count.span,
-            )
-        members: list[Value] = []
-        outer = self.frame
-        for index in range(count):
-            frame = outer.extended(index=Const(index), **{f"earlier {name}": tuple(members)})
-            around = self.member
-            path = self.member = f"{around}.{name}[{index}]" if around else f"{name}[{index}]"
-            with self.looking_up(frame):
-                for inner in statement.body.statements:
-                    self.statement(inner)
-                member = self.named(path, statement.body.result, labels.attribute(path))
-            self.member = around
-            if isinstance(member, Several) and member.chosen.amount.most == 1:
-                member = choices.joined(self, member, "sum", statement.body.result.span)
-            if not isinstance(member, Ref | Poison):
-                raise fault(
-                    "E0401",
-                    f"a member of `{name}` is one value, this is {kind(member)}",
-                    statement.body.result.span,
-                    joins(member),
-                )
-            members.append(member)
-        self.frame.names[name] = tuple(members)
-
-    def auxiliary(self, statement: ast.Auxiliary) -> None:
-        """An auxiliary head belongs to the final network alone."""
-        if not self.lowering.auxiliary:
-            return
-        if self.region.auxiliary:
-            raise fault("E0715", "a network has one auxiliary output", statement.span)
-        clock = self.decisions.clock
-        result = self.named("auxiliary", statement.value)
-        if self.decisions.clock > clock:
-            message = "a head that is there in the final network alone cannot decide"
-            raise fault("E0605", message, statement.value.span, "decide outside of it")
-        if isinstance(result, Ref):
-            known, span = "a `linear` of a known width at its end", statement.value.span
-            widths.check_known(self, (result,), "the network gives back", span, known)
-            self.region.auxiliary += (result.number,)
-        elif not isinstance(result, Poison):
-            message = f"this is {kind(result)}, not one value"
-            raise fault("E0401", message, statement.value.span, joins(result))
 
     # -- expressions
 

@@ -398,12 +398,12 @@ def decides_here(body: Body, operation: Value) -> bool:
         case LayerCall(given=parts) | LayerOperation(arguments=parts):
             return any(decides_here(body, value) for _, value in parts)
         case Repeated(count=count, syntax=syntax, frame=frame):
-            return bool(opens(count)) or body.lowering.settles(syntax, frame.scope)
+            return bool(opens(count)) or body.nature.settles(syntax, frame.scope)
         case Shared(operation=inner):
             return decides_here(body, inner)
         case Declared(declaration=declaration):
             given = any(decides_here(body, value) for _, value in operation.given)
-            return given or body.lowering.decides(declaration)
+            return given or body.nature.decides(declaration)
         case Composed(steps=steps):
             return any(decides_here(body, step) for step in steps)
         case Conditional(then=then, otherwise=otherwise):

@@ -6,7 +6,8 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable
 from dataclasses import replace
 
-from compiler.ir import Condition, Decision, Region, choices
+from compiler.decision import Condition, Decision
+from compiler.ir import Region, choices
 from compiler.lowering.values import ONE, Amount, Birth
 from dsl.diagnostics import Label, fault
 from dsl.source import Span

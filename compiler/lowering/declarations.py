@@ -7,7 +7,6 @@ trying: `StaticNeeded` names it and the region is lowered again.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.expr import Const, Expr, Symbol, const, substitute, symbols
-from compiler.ir import DIMENSIONS, Arguments, Dims, Region, Scan
-from compiler.lowering import apply, calls, inputs, outputs, widths
+from compiler.ir import DIMENSIONS, Arguments, Dims, Region
+from compiler.lowering import apply, calls, inputs, widths
 from compiler.lowering.body import Body
 from compiler.lowering.budget import Budget
-from compiler.lowering.lists import Lists
-from compiler.lowering.usage import Named, Uses, named_arguments
+from compiler.lowering.nature import Nature, header
+from compiler.lowering.network import network as lower_network
+from compiler.lowering.usage import named_arguments
 from compiler.lowering.values import (
     Declared,
     Frame,
@@ -55,7 +55,7 @@ def lower(
         DartsError: with every independent fault found.
     """
     lowering = Lowering(space, phase, auxiliary)
-    network = lowering.network(values)
+    network = lower_network(lowering, values)
     lowering.warn_of_sets()
     lowering.collector.raise_if_any()
     warnings = lowering.collector.warnings
@@ -86,6 +86,7 @@ class Lowering:
         how many there are."""
         self.items: dict[Span, int] = {}
         """For every item of a set, how many options it stands for where it is most."""
+        self.nature = Nature(space)
         self.budget = Budget()
         self.uses: list[Declared] = []
         """The ops and cells that lead to what is being lowered."""
@@ -93,15 +94,10 @@ class Lowering:
         """By declaration, the conditions on whose outcome its structure hangs."""
         self.outcomes: Mapping[Expr, Const] = {}
         """How such conditions come out in the region that is being lowered."""
-        self.inlined: dict[int, bool] = {}
-        self.deciding: dict[int, bool] = {}
-        self.decided: dict[int, bool] = {}
-        self.uses_of = Uses(space)
         self.repeats = 0
         """How many repeats have been written out."""
         self.stages: dict[int, list[tuple[int, int]]] = defaultdict(list)
         """For every cell that decides for each stage by itself, the stages that it stands in."""
-        self.lists = Lists(space, self.uses_of)
         self.impure: set[int] = set()
         """Ops that are given operations and are more than functions."""
 
@@ -168,7 +164,7 @@ class Lowering:
                     origin = self.static[id(declaration)][name]
                     raise StaticNeeded(symbols(value), declared.span, origin)
             open_ = {n: v for n, v in arguments.items() if n not in folded and isinstance(v, Expr)}
-            known = {**dict(_sizes(self.inputs(declaration) or (), shapes)), **open_}
+            known = {**dict(_sizes(self.nature.inputs(declaration) or (), shapes)), **open_}
             assumed = self.assumed(declared, known)
             which = (id(declaration), declared.member, declared.stage, tuple(assumed.values()))
             key = (which, ranks, tuple(folded.items()), tuple(functions), scanned)
@@ -292,7 +288,7 @@ class Lowering:
         region = Region(
             declared.name,
             "cell" if is_cell else "op",
-            header=_header(declaration),
+            header=header(declaration),
             comment=declaration.comment,
             span=declaration.span,
             order=self.order(declaration.span),
@@ -311,7 +307,7 @@ class Lowering:
                 known = None if default is None else body.number(default)
                 region.parameters[name] = known
         if scanned:
-            read = self.inputs(declaration) or ()
+            read = self.nature.inputs(declaration) or ()
             region.states = inputs.count_states(read, len(ranks))
             ranks += tuple(len(i.shape or ()) for i in read[len(ranks) :])
         if declaration.inputs is None:
@@ -386,74 +382,6 @@ class Lowering:
         x = body.builder.input("x", tuple(Symbol(f"x_{d}") for d in DIMENSIONS[ranks[0]]))
         return apply.apply(body, operation, (body.ref(x),), result.span)
 
-    # -- the network
-
-    def network(self, values: Mapping[str, Any]) -> Region:
-        declaration = self.space.network
-        assert declaration is not None
-        while True:
-            try:
-                return self.lower_network(declaration, values)
-            except StaticNeeded as needed:
-                own = {p.name for p in declaration.parameters} & set(needed.names)
-                if not own:
-                    self.report(needed.fault("of the network alone"))
-                    return Region("network", "network")
-                self.static[id(declaration)] |= dict.fromkeys(own, needed.origin)
-            except DartsError as error:
-                self.report(error)
-                return Region("network", "network")
-
-    def lower_network(self, declaration: ast.NetworkDecl, values: Mapping[str, Any]) -> Region:
-        self.regions.clear()
-        self.kinds.clear()
-        self.stages.clear()
-        region = Region(
-            "network",
-            "network",
-            header=_header(declaration),
-            span=declaration.span,
-            order=self.order(declaration.span),
-        )
-        body = Body(self, region, Frame({}, self.space.scope(declaration)))
-        # sizes of the input are the data's, so they stand in the source as numbers
-        sizes = (size for i in declaration.inputs for size in i.shape or ())
-        given = {n.name for size in sizes for n in size.walk() if isinstance(n, ast.Name)}
-        for parameter in declaration.parameters:
-            value = const(values[parameter.name])
-            is_static = parameter.name in self.static[id(declaration)].keys() | given
-            if is_static or isinstance(values[parameter.name], str | bool):
-                body.frame.names[parameter.name] = value
-            else:
-                body.frame.names[parameter.name] = Symbol(parameter.name)
-                region.parameters[parameter.name] = value
-        inputs.add_inputs(
-            body, declaration.inputs, tuple(len(i.shape or "chw") for i in declaration.inputs)
-        )
-        result = body.block(declaration.body)
-        results = result if isinstance(result, tuple) else (result,)
-        if any(isinstance(each, Poison) for each in results):
-            return region
-        outputs.check(body, declaration, results)
-        if body.is_open(results):
-            message = "the width of what the network gives is still to be chosen"
-            span = declaration.body.result.span
-            raise fault("E0612", message, span, "a layer of a known width behind it")
-        if region.auxiliary and any(isinstance(n, Scan) for _, n in region.nodes()):
-            heads = [s for s in declaration.body.statements if isinstance(s, ast.Auxiliary)]
-            raise fault("E0715", "a recurrent network has no auxiliary output", heads[0].span)
-        even = [name for name in sorted(region.kernels) if values[name] % 2 == 0]
-        if even:
-            raise StaticNeeded(tuple(even), declaration.span)
-        region.promises = tuple(
-            tuple(
-                None if isinstance(size, ast.Name) and size.name == "_" else body.number(size)
-                for size in output.shape or ()
-            )
-            for output in declaration.outputs
-        )
-        return body.finish(*results)
-
     # -- small things
 
     def warn_of_sets(self) -> None:
@@ -470,22 +398,6 @@ class Lowering:
             if count == 0:
                 message = "this stands for no option, since its `if` never holds"
                 self.collector.add("W0602", message, span, "another condition, or leave it out")
-
-    def inputs(self, declaration: ast.OpDecl | ast.CellDecl) -> tuple[ast.Input, ...] | None:
-        """The inputs of an op or cell, through a cell that stands for another; None for a chain."""
-        while declaration.inputs is None and isinstance(declaration, ast.CellDecl):
-            result = declaration.body.result
-            callee = result.callee if isinstance(result, ast.Call) else result
-            name = callee.name if isinstance(callee, ast.Name) else ""
-            target = self.space.scope(declaration).get(name)
-            if not isinstance(target, ast.CellDecl):
-                return None
-            declaration = target
-        return declaration.inputs
-
-    def arity(self, declaration: ast.OpDecl | ast.CellDecl) -> int:
-        read = self.inputs(declaration)
-        return 1 if read is None else len(read)
 
     def staged(self, declared: Declared, stage: tuple[int, int] | None) -> Declared:
         """A cell as it stands in a stage, if every stage decides for itself.
@@ -508,52 +420,6 @@ class Lowering:
             return 0, spans.index(span)
         return list(self.space.scopes).index(span.source), span.start
 
-    def settles(self, node: ast.Node, scope: Mapping[str, ast.Declaration]) -> bool:
-        """Whether what is written here makes decisions of the body around it, or hangs on the
-        stage that it stands in."""
-        for inner in node.walk():
-            if isinstance(inner, ast.Choose):
-                return True
-            named = scope.get(inner.name) if isinstance(inner, ast.Name) else None
-            if isinstance(named, ast.CellDecl) and named.per_stage:
-                return True
-            if isinstance(named, ast.OpDecl | ast.SetDecl) and self.settled(named):
-                return True
-        return False
-
-    def settled(self, declaration: ast.OpDecl | ast.SetDecl) -> bool:
-        """Whether an op makes decisions of the body that uses it, or hangs on its stage."""
-        for inner in self.uses_of.innermost_first(declaration, self.deciding):
-            self.deciding[id(inner)] = any(isinstance(n, ast.Choose) for n in inner.walk()) or any(
-                named.per_stage if isinstance(named, ast.CellDecl) else self.deciding[id(named)]
-                for named in self.uses_of.named(inner)
-            )
-        return self.deciding[id(declaration)]
-
-    def decides(self, declaration: ast.OpDecl | ast.CellDecl) -> bool:
-        """Whether decisions are made where an op or cell is used, by whichever body."""
-        for inner in self.uses_of.innermost_first(declaration, self.decided):
-            self.decided[id(inner)] = any(isinstance(n, ast.Choose) for n in inner.walk()) or any(
-                self.decided[id(named)]
-                for named in self.uses_of.named(inner)
-                if isinstance(named, ast.OpDecl | ast.CellDecl)
-            )
-        return self.decided[id(declaration)]
-
-    def inlines(self, declaration: Named) -> bool:
-        """Whether an op belongs to the body that uses it: it decides, or draws masks there.
-
-        So does an op that uses such a one.
-        """
-        for inner in self.uses_of.innermost_first(declaration, self.inlined):
-            named = (op for op in self.uses_of.named(inner) if isinstance(op, ast.OpDecl))
-            self.inlined[id(inner)] = (
-                (isinstance(inner, ast.OpDecl) and self.settled(inner))
-                or any(map(_draws_mask, inner.walk()))
-                or any(self.inlined[id(op)] for op in named)
-            )
-        return self.inlined[id(declaration)]
-
 
 def _sizes(inputs: tuple[ast.Input, ...], shapes: list[Dims]) -> Iterator[tuple[str, Expr]]:
     """The sizes that patterns name, with what they are where values of some shapes flow in."""
@@ -561,16 +427,6 @@ def _sizes(inputs: tuple[ast.Input, ...], shapes: list[Dims]) -> Iterator[tuple[
         for entry, size in zip(syntax.shape or (), shape, strict=False):
             if isinstance(entry, ast.Name) and entry.name != "_":
                 yield entry.name, size
-
-
-def _draws_mask(node: ast.Node) -> bool:
-    """Whether this is the argument of a `dropout` that may draw one mask for many places."""
-    match node:
-        case ast.Argument(name="per", value=ast.Name(name="element")):
-            return False
-        case ast.Argument(name="per"):
-            return True
-    return False
 
 
 def _number_names(program: Program) -> None:
@@ -587,14 +443,3 @@ def _number_names(program: Program) -> None:
         while region.name in taken:
             region.name, count = f"{name}_{count}", count + 1
         taken.add(region.name)
-
-
-def _header(declaration: Any) -> str:
-    """A declaration up to its body, as the file has it; whole where it stands for another."""
-    span, body = declaration.span, declaration.body.span
-    if declaration.inputs is None and isinstance(declaration, ast.CellDecl):
-        text = span.text
-    else:
-        text = span.source.text[span.start : body.start]
-    plain = " ".join(re.sub(r"#[^\n]*", "", text).split())
-    return plain if text == span.text else plain.rstrip(" ={")

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.builder import is_module
+from compiler.decision import Condition
 from compiler.expr import Const, InexactDivision, opens
-from compiler.ir import Condition, Join
+from compiler.ir import Join
 from compiler.layers import STATEFUL
 from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
@@ -106,8 +107,8 @@ def stateful(body: Body, operation: Value) -> int:
     match operation:
         case LayerOperation():
             return -1000 if is_tied(operation) else int(operation.layer in STATEFUL)
-        case Declared(declaration=ast.OpDecl() as op) if not body.lowering.inlines(op):
-            in_place = closes_over(operation) or body.lowering.lists.given_by(op)
+        case Declared(declaration=ast.OpDecl() as op) if not body.nature.inlines(op):
+            in_place = closes_over(operation) or body.nature.lists.given_by(op)
             return -1000 if in_place else 1
         case Composed():
             return sum(stateful(body, step) for step in operation.steps)

@@ -109,7 +109,7 @@ def _window_names(body: Body, steps: list[Value], size: int) -> tuple[str, ...]:
     names = ("x",) if size == 1 else tuple(f"x{i}" for i in range(size))
     for step in reversed(steps):
         if isinstance(step, Declared):
-            inputs = body.lowering.inputs(step.declaration)
+            inputs = body.nature.inputs(step.declaration)
             if inputs is not None and len(inputs) == size:
                 names = tuple(i.name.name for i in inputs)
     own = {node.name for _, node in body.region.inputs} | _repeated(body, windows=False)
@@ -130,7 +130,7 @@ def _step(
 ) -> Region:
     """A step's body; what is more than one module becomes a region that is called."""
     first = step.steps[0] if isinstance(step, Composed) and step.steps else step
-    reads = body.lowering.arity(first.declaration) if isinstance(first, Declared) else 1
+    reads = body.nature.arity(first.declaration) if isinstance(first, Declared) else 1
     if reads > len(window):
         raise fault(
             "E0402",

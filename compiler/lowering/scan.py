@@ -43,7 +43,7 @@ def without_over(
     body: Body, operation: Declared, operands: tuple[Ref, ...], span: Span
 ) -> DartsError | None:
     """What to say of a recurrence that is applied to a whole sequence, if it is one."""
-    states = (body.lowering.inputs(operation.declaration) or ())[len(operands) :]
+    states = (body.nature.inputs(operation.declaration) or ())[len(operands) :]
     sequences = all(body.rank(operand) == 2 for operand in operands)
     if body.region.kind != "network" or not states or not sequences:
         return None
@@ -66,7 +66,7 @@ def run(body: Body, operation: Scanned, operands: tuple[Ref, ...], span: Span) -
             "let the network run the cell",
         )
     inner = operation.operation
-    inputs = body.lowering.inputs(inner.declaration) if isinstance(inner, Declared) else None
+    inputs = body.nature.inputs(inner.declaration) if isinstance(inner, Declared) else None
     if not isinstance(inner, Declared) or inputs is None:
         raise fault(
             "E0717",

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.builder import Builder
+from compiler.decision import Condition
 from compiler.expr import Const, Open, opens, substitute, symbols
-from compiler.ir import Condition, Option, Region
+from compiler.ir import Option, Region
 from compiler.lowering import apply, choices, labels, widths
 from compiler.lowering.values import (
     Composed,
@@ -45,10 +46,10 @@ def is_unrolled(body: Body, operation: Repeated, operands: tuple[Ref, ...]) -> b
         return True
     read = {node.name for node in syntax.walk() if isinstance(node, ast.Name)}
     used = (scope[name] for name in read if name in scope)
-    if any(isinstance(op, ast.OpDecl) and body.lowering.lists.given_by(op) for op in used):
+    if any(isinstance(op, ast.OpDecl) and body.nature.lists.given_by(op) for op in used):
         return True
     bound = (operation.frame.names[name] for name in read if name in operation.frame.names)
-    return body.lowering.settles(syntax, scope) or any(
+    return body.nature.settles(syntax, scope) or any(
         isinstance(value, tuple) or choices.decides_here(body, value) for value in bound
     )
 
@@ -135,7 +136,7 @@ def _step(body: Body, inner: ast.Expr, window: tuple[Ref, ...], span: Span) -> V
     if not is_operation(step):
         raise fault("E0401", f"a step is an operation, this is {kind(step)}", inner.span)
     first = step.steps[0] if isinstance(step, Composed) and step.steps else step
-    reads = body.lowering.arity(first.declaration) if isinstance(first, Declared) else 1
+    reads = body.nature.arity(first.declaration) if isinstance(first, Declared) else 1
     if reads > len(window):
         raise fault(
             "E0402",

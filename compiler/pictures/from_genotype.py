@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from compiler.decision import winners
 from compiler.genotype import CellGenotype, Genotype
-from compiler.ir import winners
 from compiler.pictures.graph import Box, Cell, CellBuilder, Role
 from compiler.pictures.operations import kind_by_label
 

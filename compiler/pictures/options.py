@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from compiler.decision import winners
 from compiler.expr import opens
 from compiler.ir import (
     Call,
@@ -21,7 +22,6 @@ from compiler.ir import (
     Repeat,
     Scan,
     Select,
-    winners,
 )
 from compiler.layers import NORMS
 

@@ -20,8 +20,9 @@ import compiler
 from compiler import Genotype
 from compiler.account import NodeAudit
 from compiler.compile import compile_space, specialised
+from compiler.decision import Decision
 from compiler.derive import RULES, Derivation, derive, edge_weight, strengths
-from compiler.ir import Decision, Region
+from compiler.ir import Region
 from compiler.program import stacks
 from dsl import load_text
 

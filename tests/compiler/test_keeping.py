@@ -13,10 +13,10 @@ from support import compiled
 
 from compiler.account import EdgeAudit, Gap
 from compiler.audit import audit_dict, audit_text
+from compiler.decision import Decision, Keep
 from compiler.derive import RULES, derive
 from compiler.fitting import resolve
 from compiler.genotype import Genotype
-from compiler.ir import Decision, Keep
 from compiler.keeping import gap_of, taken_of
 
 KEEPS = [

@@ -29,12 +29,13 @@ import compiler
 from compiler.codegen.module import generate
 from compiler.compile import compile_space, execute
 from compiler.counting.architectures import architectures
+from compiler.decision import winners
 from compiler.derive import Derivation
 from compiler.fitting import resolve
 from compiler.genotype import CellGenotype, Genotype
 from compiler.instantiate import instantiate
 from compiler.interpret import interpret
-from compiler.ir import Region, winners
+from compiler.ir import Region
 from compiler.measure import measure
 from compiler.passes import PIPELINES
 from compiler.program import Program, is_fixed, stacks
