@@ -49,8 +49,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh, "sigmoid": torch.sigmoid,
     "leaky_relu": lambda x: torch.where(x > 0, x, x / 100),
     # what is not taken must be finite, for its gradient is multiplied by 0
-    "elu": lambda x: torch.where(x > 0, x, x.clamp(max=0).expm1()),
-    "selu": lambda x: SELU_SCALE * torch.where(x > 0, x, SELU_ALPHA * x.clamp(max=0).expm1()),
+    "elu": lambda x: torch.where(x > 0, x, torch.where(x > 0, 0, x).expm1()),
+    "selu": lambda x: SELU_SCALE
+    * torch.where(x > 0, x, SELU_ALPHA * torch.where(x > 0, 0, x).expm1()),
     "softplus": F.softplus, "mish": lambda x: x * F.softplus(x).tanh(),
     # torch takes a sixth in single precision, so these have to be its own
     "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish,

@@ -105,7 +105,9 @@ class Deciding:
         return f"{self.value(depth - 1)} as v{number}"
 
     def step(self) -> str:
-        rare = ["(square -> tanh)"] + ["conv(3, across: 1)"] * (self.base.rank == 3)
+        rare = ["(square -> tanh)"] + ["conv(3, across: 1)", "depthwise(3, across: 1)"] * (
+            self.base.rank == 3
+        )
         if self.draw.chance(0.08):
             return self.draw.random.choice(rare)
         return self.body.operation(self.base, 1)

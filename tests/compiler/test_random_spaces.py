@@ -47,6 +47,21 @@ from dsl.parse import parse
 from dsl.source import Source
 
 CHUNK = 10
+NETWORK = """
+    op f = linear(4) -> tanh
+    network(N = 2) from x[5] to class[3] {{
+        stem = x -> linear(4)
+        {}
+        return z -> linear(3)
+    }}
+"""
+BODIES = {
+    "one value side by side": "z = concat(choose 1 of { stem -> f as a, stem -> tanh as b })",
+    "zeros side by side": "z = concat(choose 1 of { stem -> zero as a, stem -> f as b, stem })",
+    "a repeat in a set": "z = choose { stem -> repeat N { f } as a, stem }",
+    "steps in a set": "y = stem -> repeat N { f }  z = choose { y[0], y[1] -> relu as b }",
+    "edges of the network": "z = sum(each (stem, stem) -> choose { f, relu } -> drop_path)",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -65,6 +80,11 @@ def test_all_writings_of_a_space_agree(numbers: range, tmp_path: Path) -> None:
         except Exception as error:
             error.add_note(f"space {number}:\n{text}")
             raise
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=list(BODIES))
+def test_all_writings_of_chosen_values_agree(body: str, tmp_path: Path) -> None:
+    check(0, f"language 1\n{NETWORK.format(body)}", tmp_path)
 
 
 def test_every_construct_occurs_in_twenty_spaces_of_500() -> None:
