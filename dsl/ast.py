@@ -408,7 +408,7 @@ class Reference(Node):
 
     @property
     def path_span(self) -> Span:
-        return _last(self.span, self.span.text.split(None, 1)[-1])
+        return _last(self.span, self.span.text[len(self.word) :].lstrip())
 
 
 @dataclass(frozen=True)

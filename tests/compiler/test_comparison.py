@@ -14,6 +14,7 @@ from compiler.derive import RULES, Alphas, derive
 from compiler.fitting import resolve
 from compiler.genotype import Genotype
 from compiler.ir import Region
+from compiler.program import is_fixed
 from dsl import load_text
 
 
@@ -26,7 +27,15 @@ def drawn(kinds: list[Region], random: Random, spread: float = 2.0) -> Alphas:
 def spaces() -> list[list[Region]]:
     """The kinds of many programs, those of one program together."""
     made = [compile_space(path).program.kinds for path in (CIFAR, RNN, *PROGRAMS)]
-    return made + [specialised(load_text(random_space(i)))[1].kinds for i in range(40)]
+    made += [specialised(load_text(random_space(i)))[1].kinds for i in range(40)]
+    return [kinds for kinds in made if all(map(is_edge_by_edge, kinds))]
+
+
+def is_edge_by_edge(kind: Region) -> bool:
+    """Whether the rules differ in edges alone: one option each, and so many to a node."""
+    return is_fixed(kind) and all(
+        not d.within and (d.least, d.most, d.above) == (1, 1, None) for d in kind.decisions
+    )
 
 
 def without_sinks(kind: Region) -> set[str]:

@@ -23,7 +23,7 @@ from compiler.compile import compile_space, specialised
 from compiler.decision import Decision
 from compiler.derive import RULES, Derivation, derive, edge_weight, strengths
 from compiler.ir import Region
-from compiler.program import stacks
+from compiler.program import is_fixed, stacks
 from dsl import load_text
 
 IN_FILES = RULES[:3]
@@ -78,7 +78,14 @@ def many() -> list[Region]:
     kinds = [k for path in (CIFAR, RNN, *PROGRAMS) for k in compile_space(path).program.kinds]
     for number in range(60):
         kinds += specialised(load_text(random_space(number)))[1].kinds
-    return kinds
+    return [kind for kind in kinds if is_edge_by_edge(kind)]
+
+
+def is_edge_by_edge(kind: Region) -> bool:
+    """Whether a kind keeps edges with one option each, as the loop that is written out here."""
+    return is_fixed(kind) and all(
+        not d.within and (d.least, d.most, d.above) == (1, 1, None) for d in kind.decisions
+    )
 
 
 def nodes(derivation: Derivation) -> Iterator[NodeAudit]:

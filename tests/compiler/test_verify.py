@@ -53,10 +53,11 @@ def hole(program: Program) -> None:
     unit.values[99] = unit.node(0)
 
 
-def same_decision(program: Program) -> None:
+def other_options(program: Program) -> None:
     unit = region(program, "u")
-    choices = [i for i, n in unit.nodes() if isinstance(n, Choice)]
-    unit.replace(choices[1], decision=unit.node(choices[0]).decision)
+    number = first(unit, Choice)
+    made = unit.node(number).region
+    made.options = made.options[::-1]
 
 
 def unlisted(program: Program) -> None:
@@ -86,8 +87,8 @@ def same_name(program: Program) -> None:
         (cycle, "reads earlier ones"),
         (later_operand, "reads earlier ones"),
         (hole, "numbered in program order"),
-        (same_decision, "a decision of its own"),
-        (unlisted, "every decision is listed"),
+        (other_options, "has the options that are listed"),
+        (unlisted, "is listed"),
         (unbound, "symbols are bound: nowhere"),
         (lacking, "`f` is given what it takes"),
         (same_name, "one name each"),

@@ -12,6 +12,7 @@ from random_spaces import random_space
 from support import space
 
 from compiler.counting.narrow import Narrower
+from compiler.counting.plain import is_plain
 from compiler.fitting import resolve
 from compiler.instantiate import instantiate
 from compiler.ir import Choice, Join, Region
@@ -58,7 +59,9 @@ def agree(loaded: Space, seeds: range) -> None:
 @pytest.mark.parametrize("first", range(0, 40, 10))
 def test_random_spaces(first: int) -> None:
     for number in range(first, first + 10):
-        agree(load_text(random_space(number)), range(3))
+        loaded = load_text(random_space(number))
+        if is_plain(final(loaded)):
+            agree(loaded, range(3))
 
 
 @pytest.mark.parametrize("name", HAND_MADE)
