@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compiler.builder import is_module
 from compiler.expr import Const, Expr, Open, opens
-from compiler.ir import Node, Option, Region
+from compiler.ir import Arguments, Node, Option, Region
 from compiler.ir import choices as choices_of
 from compiler.lowering import apply, capture, labels, widths
 from compiler.lowering import options as sets
@@ -28,6 +29,7 @@ from compiler.lowering.values import (
     SetValue,
     Several,
     Shared,
+    StaticNeeded,
     Value,
     shown,
 )
@@ -48,6 +50,7 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
     source = None if body.decisions.option else body.edge_source
     path = decisions.add(birth, body.deciding, source)
     options = sets.options(body, node.options)
+    birth.until = decisions.clock
     if node.entangled and not options.holds(Expr):
         what = "values" if options.holds(Captured) else "operations"
         message = f"{what} are not entangled, only numbers are"
@@ -61,7 +64,7 @@ def choose(body: Body, node: ast.Choose, name: str = "") -> Value:
             raise fault("E0601", message, node.span, "`choose { … }` of numbers")
         return _of_numbers(body, node, options, path)
     decisions.cancel(path)
-    birth = Birth(birth.clock, birth.name)
+    birth = Birth(birth.clock, birth.name, until=birth.until)
     return Chosen(options, node.span, birth, _amount(body, node, options))
 
 
@@ -278,8 +281,7 @@ def _joined(body: Body, chosen: Chosen, how: str, span: Span) -> Ref:
         made.append(Option(option.label, option.sink, branch))
         condition = ((chosen.birth.path, frozenset([option.label])),)
         paths = {node.decision for _, _, node in choices_of(branch)}
-        if paths:
-            body.decisions.condition(condition, chosen.birth.clock, paths)
+        body.decisions.condition(condition, *chosen.birth.span, paths)
     if how == "sum":
         widths.check_options(made, chosen.span)
     region.options = tuple(made)
@@ -333,16 +335,23 @@ def applied(body: Body, operation: Chosen, operands: tuple[Ref, ...], span: Span
     decides = any(decides_here(body, o.operation) for o in options.options)
     if decides or body.is_open(operands):
         decides = True
-    if named is not None and not decides:
-        ranks = [len(shape) for shape in shapes]
-        region, arguments = sets.set_region(body, options, ranks)
-    else:
-        region, arguments = _branches(body, operation, operands), ()
+    region, arguments = _options(body, operation, operands, named is not None and not decides)
     name = labels.attribute(path.replace(" from ", "_from_"))
     if operation.birth.name:
         name = labels.attribute(f"{body.node or 'x'}_{operation.birth.name}")
     number = body.builder.choice(region, arguments, numbers, path, name, operation.span)
     return body.ref(number)
+
+
+def _options(
+    body: Body, operation: Chosen, operands: tuple[Ref, ...], is_apart: bool
+) -> tuple[Region, Arguments]:
+    """The options as a region of their own where they are one for all uses, else as branches."""
+    if is_apart:
+        ranks = [len(body.builder.shape(o.number)) for o in operands]
+        with suppress(StaticNeeded):  # what hangs on an argument may be known where it is given
+            return sets.set_region(body, operation.options, ranks)
+    return _branches(body, operation, operands), ()
 
 
 def _path(body: Body, operation: Chosen) -> str:
@@ -376,11 +385,10 @@ def _branches(body: Body, operation: Chosen, operands: tuple[Ref, ...]) -> Regio
         finally:
             body.decisions.option = outer
         condition = ((path, frozenset([option.label])),)
-        if body.decisions.clock > clock:
-            body.decisions.condition(condition, clock)
+        body.decisions.condition(condition, clock, body.decisions.clock)
         written = {node.decision for _, _, node in choices_of(branch)}
-        if written:  # with the set, before its options were applied
-            body.decisions.condition(condition, operation.birth.clock, written)
+        # with the set, before its options were applied
+        body.decisions.condition(condition, *operation.birth.span, written)
         made.append(Option(option.label, option.sink, branch))
     widths.check_options(made, options.span)
     region.options = tuple(made)

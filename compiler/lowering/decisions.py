@@ -110,13 +110,15 @@ class Decisions:
         self._reused = span
 
     def condition(
-        self, condition: Condition, clock: int, paths: Iterable[str] | None = None
+        self, condition: Condition, after: int, until: int, paths: Iterable[str] | None = None
     ) -> None:
-        """Puts decisions under a condition that were evaluated after `clock`; all, or of these."""
-        after = bisect_right(self._order, (clock, _LAST))
-        inner = [path for _, path in self._order[after:]]
-        if paths:
-            inner = [path for path in dict.fromkeys(paths) if self._births[path] > clock]
+        """Puts decisions under a condition that were evaluated after one and until another, both
+        by the clock; all of them, or those among `paths`."""
+        if paths is None:
+            first = bisect_right(self._order, (after, _LAST))
+            inner = [path for clock, path in self._order[first:] if clock <= until]
+        else:
+            inner = [p for p in dict.fromkeys(paths) if after < self._births[p] <= until]
         for path in inner:
             made = self._made[path]
             if not set(condition) <= set(made.within):

@@ -177,7 +177,7 @@ def _mark(body: Body, depths: Open, index: int, start: int, clock: int) -> None:
     for number in range(start, len(body.region.values)):
         node = body.region.node(number)
         body.region.replace(number, under=(*condition, *node.under))
-    body.decisions.condition(condition, clock)
+    body.decisions.condition(condition, clock, body.decisions.clock)
 
 
 def _deep(body: Body, depths: Open, outputs: list[Ref], span: Span) -> Ref:

@@ -173,12 +173,19 @@ ONE = Amount()
 class Birth:
     """One evaluation of a `choose`: all uses of it obey one decision.
 
-    `clock` says what was evaluated before and after, `name` what it was bound to.
+    `clock` says what was evaluated before it, `until` what with its set, and `name` what it was
+    bound to.
     """
 
     clock: int
     name: str = ""
     path: str = ""
+    until: int = 0
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """After which evaluation its set was evaluated, and until which."""
+        return self.clock, self.until
 
 
 @dataclass(frozen=True)

@@ -318,3 +318,29 @@ def test_chosen_values_that_are_joined_twice_alike_are_one_value() -> None:
         network from image[3, 8, 8] to out[3, 8, 8] = image -> u
     """).kinds
     assert sum(isinstance(node, Choice) for _, node in unit.nodes()) == 1
+
+
+def test_what_is_chosen_behind_a_bound_choice_does_not_hang_on_it() -> None:
+    (network,) = lowered("""
+        network from image[3, 8, 8] to out[3, 8, 8] {
+            f = choose { grown, active }
+            width = choose entangled { 4, 8 }
+            return image -> f(out: width) -> conv(1, out: 3)
+        }
+        op grown(out = 4) = conv(3, out: out)
+        op active(out = 4) = relu -> conv(1, out: out)
+    """).kinds
+    assert {d.path: d.within for d in network.decisions} == {"f": (), "width": ()}
+
+
+def test_what_hangs_on_an_argument_of_a_set_is_found_out_where_it_is_given() -> None:
+    (unit,) = lowered("""
+        op either(k, stride = 1) from x[c, _, _] {
+            y = x -> conv(k, stride: stride)
+            return x + y when stride == 1 else y
+        }
+        set ops = { either(3), either(5) }
+        cell u from x = x -> choose ops(stride: 2)
+        network(C = 3) from image[3, 8, 8] to out[3, 4, 4] = image -> u
+    """).kinds
+    assert [label for label, _ in unit.decisions[0].options] == ["either_3", "either_5"]
