@@ -241,13 +241,14 @@ def symbols_of(choice: Choice, builder: Builder, operands: list[int]) -> dict[st
 
 def _joined_by(region: Region, number: int) -> str:
     """The join that a value flows into."""
-    waiting = [number]
+    waiting, seen = [number], {number}
     while waiting:
-        number = waiting.pop(0)
-        node = region.node(number)
+        node = region.node(number := waiting.pop(0))
         if isinstance(node, Join):
             return node.how
-        waiting += region.graph.successors(number)
+        new = [n for n in region.graph.successors(number) if n not in seen]
+        waiting += new
+        seen |= set(new)
     return "of"
 
 
