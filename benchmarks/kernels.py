@@ -1,4 +1,4 @@
-"""Times the CPU kernels of supernets against the library's operators, in float32.
+"""Times the CPU kernels of supernets against torch's own operators, in float32.
 
 For every kernel and shape it prints the milliseconds of both, how many times as fast ours is, and
 the largest difference in float64 relative to the largest number. The two are timed in turn, so
@@ -44,7 +44,7 @@ class Comparison:
 
     name: str
     tensors: tuple[Tensor, ...]
-    library: Run
+    standard: Run
     ours: Run
 
 
@@ -60,7 +60,7 @@ def convolutions(batch: int) -> Iterator[Comparison]:
         g = torch.randn_like(F.conv2d(x, weight, None, stride, padding, dilation, channels))
         sizes = ([stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], channels)
 
-        def library(wanted: int, sizes: tuple = sizes) -> Run:
+        def standard(wanted: int, sizes: tuple = sizes) -> Run:
             mask = [wanted == i for i in range(3)]
             return lambda *three: aten.convolution_backward(*three, None, *sizes, mask)[wanted]
 
@@ -73,20 +73,20 @@ def convolutions(batch: int) -> Iterator[Comparison]:
             return weight_gradient(g, x, w.shape[2], *numbers)
 
         name = f"{channels}x{size}x{size} {k}x{k} stride {stride} dilation {dilation}"
-        yield Comparison(f"input gradient  {name}", (g, x, weight), library(0), by_x)
-        yield Comparison(f"weight gradient {name}", (g, x, weight), library(1), by_weight)
+        yield Comparison(f"input gradient  {name}", (g, x, weight), standard(0), by_x)
+        yield Comparison(f"weight gradient {name}", (g, x, weight), standard(1), by_weight)
 
 
 def pools(batch: int) -> Iterator[Comparison]:
-    """Mean pools of three by three pixels; maxima are the library's."""
+    """Mean pools of three by three pixels; maxima are torch's."""
     for (channels, size), stride in itertools.product(SHAPES, (1, 2)):
         x = tensor(batch, channels, size, size)
         sizes = ((3, 3), stride, (1, 1))
 
-        def library(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:
+        def standard(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:
             return F.avg_pool2d(x, *sizes, count_include_pad=False)
 
-        def library_gradient(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:
+        def standard_gradient(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:
             k, stride, padding = sizes
             pairs = list(k), [stride, stride], list(padding)
             return aten.avg_pool2d_backward(g, x, *pairs, False, False, None)
@@ -97,10 +97,10 @@ def pools(batch: int) -> Iterator[Comparison]:
         def our_gradient(x: Tensor, g: Tensor, sizes: tuple = sizes) -> Tensor:
             return mean_pool_gradient(g, x.shape, *sizes)
 
-        tensors = (x, torch.randn_like(library(x, x)))
+        tensors = (x, torch.randn_like(standard(x, x)))
         name = f"{channels}x{size}x{size} stride {stride}"
-        yield Comparison(f"mean pool {name}", tensors, library, ours)
-        yield Comparison(f"mean pool's gradient {name}", tensors, library_gradient, our_gradient)
+        yield Comparison(f"mean pool {name}", tensors, standard, ours)
+        yield Comparison(f"mean pool's gradient {name}", tensors, standard_gradient, our_gradient)
 
 
 def norms(batch: int) -> Iterator[Comparison]:
@@ -109,11 +109,11 @@ def norms(batch: int) -> Iterator[Comparison]:
         name = f"{channels}x{size}x{size}"
         values = tuple(tensor(batch, channels, size, size) for _ in range(12))
 
-        def library(*values: Tensor) -> Result:
+        def standard(*values: Tensor) -> Result:
             pairs = [aten.batch_norm_update_stats(value, None, None, 0.0) for value in values]
             return torch.stack([a for a, _ in pairs]), torch.stack([b for _, b in pairs])
 
-        yield Comparison(f"moments of 12 {name}", values, library, lambda *v: moments(v))
+        yield Comparison(f"moments of 12 {name}", values, standard, lambda *v: moments(v))
         g, z = values[:2]
         means, variances = moments([z])
         tensors = (g, z, means[0], (variances[0] + EPS).rsqrt())
@@ -138,7 +138,7 @@ def mixtures(batch: int) -> Iterator[Comparison]:
         terms = tuple(tensor(batch, channels, size, size) for _ in range(number))
         tensors = (torch.randn(number, channels), torch.randn(channels), *terms)
 
-        def library(scales: Tensor, shift: Tensor, *terms: Tensor) -> Tensor:
+        def standard(scales: Tensor, shift: Tensor, *terms: Tensor) -> Tensor:
             rows = scales[:, None, :, None, None]
             total = torch.addcmul(shift[:, None, None], terms[0], rows[0])
             for term, row in zip(terms[1:], rows[1:], strict=True):
@@ -148,12 +148,12 @@ def mixtures(batch: int) -> Iterator[Comparison]:
         def ours(scales: Tensor, shift: Tensor, *terms: Tensor) -> Tensor:
             return weighted_sum(terms, scales, shift)
 
-        yield Comparison(f"sum of {number} {channels}x{size}x{size}", tensors, library, ours)
+        yield Comparison(f"sum of {number} {channels}x{size}x{size}", tensors, standard, ours)
 
 
 def milliseconds(comparison: Comparison, rounds: int) -> tuple[float, float]:
     """The lower quartiles of both, after two rounds to warm up."""
-    runs = (comparison.library, comparison.ours)
+    runs = (comparison.standard, comparison.ours)
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 2):
         for run, taken in zip(runs, times, strict=True):
@@ -166,9 +166,9 @@ def milliseconds(comparison: Comparison, rounds: int) -> tuple[float, float]:
 
 
 def difference(comparison: Comparison) -> float:
-    """In float64: the largest difference by the largest number of the library's."""
+    """In float64: the largest difference by the largest number of torch's."""
     wide = [value.double() for value in comparison.tensors]
-    pairs = [run(*wide) for run in (comparison.library, comparison.ours)]
+    pairs = [run(*wide) for run in (comparison.standard, comparison.ours)]
     first, second = ([pair] if isinstance(pair, Tensor) else pair for pair in pairs)
     return max(
         float((a - b).abs().max() / a.abs().max()) for a, b in zip(first, second, strict=True)
@@ -185,15 +185,15 @@ def main() -> None:
     torch.set_grad_enabled(False)
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {options.batch}")
-    print(f"{'kernel':<52} {'library':>8} {'ours':>8} {'faster':>7} {'float64':>8}")
+    print(f"{'kernel':<52} {'standard':>8} {'ours':>8} {'faster':>7} {'float64':>8}")
     for group in (convolutions, pools, norms, mixtures):
         for comparison in group(options.batch):
             if options.only not in comparison.name:
                 continue
-            library, ours = milliseconds(comparison, options.rounds)
+            standard, ours = milliseconds(comparison, options.rounds)
             print(
-                f"{comparison.name:<52} {library:>8.3f} {ours:>8.3f} "
-                f"{library / ours:>6.2f}x {difference(comparison):>8.0e}",
+                f"{comparison.name:<52} {standard:>8.3f} {ours:>8.3f} "
+                f"{standard / ours:>6.2f}x {difference(comparison):>8.0e}",
                 flush=True,
             )
 

@@ -25,6 +25,11 @@ ZERO_KEEPING = frozenset({
     "mish", "square", "sin",
 })  # fmt: skip
 """Activations that are 0 at 0."""
+KEEPS_ZEROS = ZERO_KEEPING | {
+    "pool", "global_pool", "zero", "crop", "pad", "upsample", "shuffle", "narrow", "flatten",
+    "tokens", "as_image", "dropout", "drop_path",
+}  # fmt: skip
+"""Layers that give zeros where they read zeros."""
 ACTIVATIONS = ZERO_KEEPING | SHIFTING
 """What an op can be given to apply (as `apply(f)`, a layer of the IR alone)."""
 NORMS = frozenset({"bn", "layer_norm", "group_norm"})

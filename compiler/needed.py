@@ -31,10 +31,6 @@ from compiler.ir import (
     Tap,
 )
 
-ZERO_KEEPING = layers.ZERO_KEEPING | {
-    "pool", "global_pool", "crop", "pad", "upsample", "shuffle", "narrow", "flatten", "tokens",
-    "as_image", "dropout", "drop_path",
-}  # fmt: skip
 LINEAR = frozenset({"conv", "depthwise", "conv_transpose", "linear"})
 
 
@@ -59,7 +55,7 @@ class Rules:
                 return Zeros.ALWAYS
             case Layer(layer=layer, arguments=arguments):
                 linear = layer in LINEAR and dict(arguments)["bias"] == Const(False)
-                return Zeros.KEPT if linear or layer in ZERO_KEEPING else Zeros.UNKNOWN
+                return Zeros.KEPT if linear or layer in layers.KEEPS_ZEROS else Zeros.UNKNOWN
             case Elementwise(number=None, operator=operator):
                 return Zeros.UNKNOWN if operator == "/" else Zeros.KEPT
             case Elementwise(operator=operator, swapped=swapped):

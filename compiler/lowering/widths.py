@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from compiler.builder import Builder
 from compiler.expr import Const, Expr, Open, evaluate, opens, substitute
 from compiler.ir import Choice, Dims, Input, Layer, Node, Option, Region, channel_axis
+from compiler.layers import KEEPS_ZEROS
 from compiler.lowering import labels
 from compiler.lowering.values import LayerOperation, Ref
 from dsl.diagnostics import fault
@@ -42,12 +43,6 @@ RESTRICTED = {
     "attention": ("heads", "active"),
 }
 """An argument that may be open, and the one that says how much of it is used."""
-KEEPS_ZEROS = frozenset(
-    {"relu", "relu6", "gelu", "silu", "tanh", "leaky_relu", "elu", "selu", "hardswish", "mish"}
-    | {"square", "sin", "identity", "pool", "global_pool", "zero", "crop", "pad", "upsample"}
-    | {"flatten", "tokens", "dropout", "drop_path", "narrow"}
-)
-"""Layers that give zeros where they read zeros."""
 _MOST_CHECKED = 1000
 """Of numbers that are chosen together, how many combinations are looked at."""
 BY_POSITION = frozenset({"shuffle", "group_norm"})
