@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dsl.source import Span
@@ -22,6 +22,11 @@ def winners(option: str) -> tuple[str, ...]:
 def together(labels: Iterable[str]) -> str:
     """The labels of options that are chosen together, as a genotype has them."""
     return BETWEEN.join(labels)
+
+
+def holds(condition: Condition, chosen: Mapping[str, str]) -> bool:
+    """Whether decisions have come out so; `chosen` has the option of each by its path."""
+    return all(labels & {*winners(chosen.get(path, ""))} for path, labels in condition)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
+from compiler.decision import holds, winners
 from compiler.ir import Choice, Input, Join, Node, Region
 
-Chosen = Callable[[str], tuple[str, ...]]
+Chosen = Mapping[str, str]
 """The options that a decision has come out with, by its path."""
 
 
@@ -17,14 +18,9 @@ def present(region: Region, chosen: Chosen) -> set[int]:
     """
     found: set[int] = set()
     for number, node in region.nodes():
-        if is_under(node, chosen) and _is_there(node, found, chosen):
+        if holds(node.under, chosen) and _is_there(node, found, chosen):
             found.add(number)
     return found
-
-
-def is_under(node: Node, chosen: Chosen) -> bool:
-    """Whether decisions have come out as a node demands."""
-    return all(set(chosen(path)) & labels for path, labels in node.under)
 
 
 def _is_there(node: Node, found: set[int], chosen: Chosen) -> bool:
@@ -32,7 +28,7 @@ def _is_there(node: Node, found: set[int], chosen: Chosen) -> bool:
         case Input():
             return True
         case Choice():
-            return bool(chosen(node.decision))
+            return bool(chosen.get(node.decision))
         case Join():
             return any(operand in found for operand in node.operands)
     return all(operand in found for operand in node.operands)
@@ -49,7 +45,7 @@ def read(region: Region, chosen: Chosen) -> set[int]:
 
 def _reads(node: Node, chosen: Chosen) -> Iterator[int]:
     if isinstance(node, Choice):
-        labels = chosen(node.decision)
+        labels = winners(chosen.get(node.decision, ""))
         taken = [option.body for option in node.region.options if option.label in labels]
         for place, operand in enumerate(node.operands):
             if any(_uses(body, place) for body in taken):

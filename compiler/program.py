@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compiler.decision import Decision, Keep, winners
+from compiler.decision import Decision, Keep, holds
 from compiler.expr import symbols
 from compiler.ir import (
     Call,
@@ -129,7 +129,7 @@ def is_fixed(kind: Region) -> bool:
 
 def is_made(decision: Decision, chosen: Mapping[str, str]) -> bool:
     """Whether a decision is made at all where others have come out so (options by path)."""
-    return all(labels & {*winners(chosen.get(path, ""))} for path, labels in decision.within)
+    return holds(decision.within, chosen)
 
 
 def stacks(decisions: tuple[Decision, ...]) -> list[list[int]]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from compiler.builder import Builder
-from compiler.decision import winners
+from compiler.decision import holds, winners
 from compiler.expr import Const, Expr, Open, substitute
 from compiler.ir import (
     Call,
@@ -28,7 +28,7 @@ from compiler.ir import (
     is_open,
     substituted,
 )
-from compiler.presence import is_under, read
+from compiler.presence import read
 from compiler.program import Program
 from dsl.diagnostics import fault
 
@@ -86,7 +86,7 @@ class Specialiser:
         place: dict[int, int | None] = {}
         origins: list[int] = []
         if any(isinstance(node, Join) and node.loose for _, node in region.nodes()):
-            self.read = read(region, self.choices_of)
+            self.read = read(region, self.options)
         for number, node in region.nodes():
             operands = [place[o] for o in node.operands]
             place[number] = self.node(builder, region, node, operands)
@@ -106,8 +106,13 @@ class Specialiser:
 
     def choices_of(self, path: str) -> tuple[str, ...]:
         """The options that a decision of the region at hand has come out with."""
+        return winners(self.options.get(path, ""))
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options that are chosen in the region at hand, by path."""
         assert self.kind is not None
-        return winners(self.chosen.get(self.kind.name, {}).get(path, ""))
+        return self.chosen.get(self.kind.name, {})
 
     def chosen_numbers(self, region: Region) -> dict[str, Expr]:
         """The numbers that were chosen, in place of those still to be chosen."""
@@ -140,7 +145,7 @@ class Specialiser:
         self, builder: Builder, region: Region, node: Node, operands: list[int | None]
     ) -> int | None:
         """The node's place in the new region; None on an edge that was not kept."""
-        if not is_under(node, self.choices_of):
+        if not holds(node.under, self.options):
             return None
         env = self.numbers
         match node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from compiler.decision import winners
+from compiler.decision import holds, winners
 from compiler.expr import opens
 from compiler.ir import (
     Call,
@@ -49,9 +49,7 @@ class Deciding:
 
     def is_there(self, node: Node) -> bool:
         """Whether what a value stands under has come out so."""
-        if self.chosen is None:
-            return True
-        return all(labels & {*winners(self.chosen.get(path, ""))} for path, labels in node.under)
+        return self.chosen is None or holds(node.under, self.chosen)
 
     def is_slice(self, choice: Choice) -> bool:
         """Whether it only cuts a value to a width that an earlier layer was given."""
